@@ -1,0 +1,338 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""ELMo (Peters et al. 2018, "Deep contextualized word representations") in the transformers API.
+
+Shapes: B sentences, T words, C characters of a word, D `projection_size`, M `cell_size`, L `num_hidden_layers`.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import initialization as init
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_utils import PreTrainedModel
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, logging
+from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+from .char_cnn import CharCnn, CharHighway
+from .configuration_elmo import ElmoConfig
+from .lstm_projection import LstmProjection
+from .scalar_mix import ScalarMix
+
+logger = logging.get_logger(__name__)
+
+
+class WordLayout(NamedTuple):
+    """Where the real words of a batch stand: worked out once, used by every layer."""
+
+    mask: Tensor  # (B, T) bool, True for real words
+    lengths: Tensor  # (B,) int64, real words per sentence
+    target: Tensor | None  # (B, T) int64, column of each position once real words stand left; None if they do
+
+    @classmethod
+    def from_mask(cls, mask: Tensor) -> "WordLayout":
+        lengths = mask.sum(dim=1)
+        if not torch.compiler.is_compiling():
+            columns = torch.arange(mask.shape[1], device=mask.device)
+            if torch.equal(mask, columns < lengths.unsqueeze(1)):
+                return cls(mask, lengths, None)
+        # Running counts instead of a sort: they export to every format, and padding anywhere is handled alike.
+        real = mask.cumsum(dim=1) - 1
+        padding = lengths.unsqueeze(1) + (~mask).cumsum(dim=1) - 1
+        return cls(mask, lengths, torch.where(mask, real, padding))
+
+    def to_left(self, hidden: Tensor) -> Tensor:
+        """(B, T, D) with all real words moved to the left of their row, in order."""
+        if self.target is None:
+            return hidden
+        return torch.zeros_like(hidden).scatter(1, self.target.unsqueeze(-1).expand_as(hidden), hidden)
+
+    def to_place(self, hidden: Tensor) -> Tensor:
+        """The inverse of `to_left`."""
+        if self.target is None:
+            return hidden
+        return hidden.gather(1, self.target.unsqueeze(-1).expand_as(hidden))
+
+
+class ElmoLayer(GradientCheckpointingLayer):
+    """One bidirectional layer: two LSTMs that never see each other, and the skip connection around them."""
+
+    def __init__(self, config: ElmoConfig, layer_index: int):
+        super().__init__()
+        # The word vectors below layer 0 are no LSTM output: there the original has no skip.
+        self.use_skip = config.use_skip_connections and layer_index > 0
+        self.forward_direction = LstmProjection(config)
+        self.backward_direction = LstmProjection(config)
+
+    def forward(
+        self, hidden_states: Tensor, layout: WordLayout, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """(B, T, 2D), forward half first -> (B, T, 2D), zero at padding; state (h (B, 2D), c (B, 2M))."""
+        states: tuple = (None, None)
+        if state is not None:
+            states = tuple(zip(*(part.chunk(2, dim=-1) for part in state), strict=True))
+        inputs = layout.to_left(hidden_states).chunk(2, dim=-1)
+        ahead, ahead_state = self.forward_direction(inputs[0], layout.lengths, states[0])
+        back, back_state = self.backward_direction(inputs[1], layout.lengths, states[1], reverse=True)
+        outputs = layout.to_place(torch.cat([ahead, back], dim=-1))
+        if self.use_skip:
+            # Added after the state is taken and not clipped: the recurrence never sees it.
+            outputs = outputs + hidden_states
+        h, c = (torch.cat(pair, dim=-1) for pair in zip(ahead_state, back_state, strict=True))
+        return outputs, (h, c)
+
+
+@auto_docstring
+class ElmoPreTrainedModel(PreTrainedModel):
+    config_class = ElmoConfig
+    config: ElmoConfig
+    base_model_prefix = "elmo"
+    main_input_name = "input_ids"
+    input_modalities = ("text",)
+    supports_gradient_checkpointing = True
+    _no_split_modules = ["ElmoLayer", "CharCnn"]
+    _can_record_outputs = {"hidden_states": ElmoLayer}
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """Initial values of bilm-tf (`bilm/training.py`), through the helpers that spare loaded weights."""
+        super()._init_weights(module)
+        if isinstance(module, nn.Embedding):
+            init.uniform_(module.weight, -1.0, 1.0)
+            # A row is a new tensor and does not know that its weight was loaded.
+            if module.padding_idx is not None and not getattr(module.weight, "_is_hf_initialized", False):
+                init.zeros_(module.weight[module.padding_idx])
+        elif isinstance(module, nn.Conv1d):
+            if self.config.char_activation == "relu":
+                init.uniform_(module.weight, -0.05, 0.05)
+            else:
+                init.normal_(module.weight, std=(module.in_channels * module.kernel_size[0]) ** -0.5)
+            init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            init.normal_(module.weight, std=module.in_features**-0.5)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, CharHighway):
+            size = module.weight.shape[1]
+            init.normal_(module.weight, std=size**-0.5)
+            # The gate starts at sigmoid(2) = 0.88 of the input, as bilm-tf's b_carry of -2 in the other sign.
+            init.copy_(module.bias, torch.cat([module.bias.new_zeros(size), module.bias.new_full((size,), 2.0)]))
+        elif isinstance(module, LstmProjection):
+            # Glorot over bilm-tf's joint kernel (2D, 4M), of which the two matrices are halves.
+            gates, size = module.weight_ih.shape
+            bound = (6 / (2 * size + gates)) ** 0.5
+            init.uniform_(module.weight_ih, -bound, bound)
+            init.uniform_(module.weight_hh, -bound, bound)
+            init.zeros_(module.bias)
+            if module.weight_hr is not None:
+                init.xavier_uniform_(module.weight_hr)
+        elif isinstance(module, ScalarMix):
+            init.zeros_(module.scalar_parameters)
+            init.ones_(module.gamma)
+
+
+@dataclass
+class ElmoModelOutput(ModelOutput):
+    """Output of [`ElmoModel`]; every position that is padding holds zeros.
+
+    Args:
+        last_hidden_state (`torch.FloatTensor` of shape `(B, T, 2D)`): top LSTM layer, forward half first.
+        mixed_state (`torch.FloatTensor` of shape `(B, T, 2D)`): weighted sum of all layers; untrained, their mean.
+            This is "the ELMo vector" of a word.
+        mixed_states (`tuple`, if `config.num_scalar_mixes > 1`): all mixes; the first is `mixed_state`.
+        state (`tuple`, on `output_state=True`): h `(L, B, 2D)` and c `(L, B, 2M)` after the last word read, forward
+            half first. Detach it before a later call unless gradients shall flow through.
+        hidden_states (`tuple`, on `output_hidden_states=True`): L + 1 tensors `(B, T, 2D)`: the word vector twice,
+            then every LSTM layer.
+    """
+
+    last_hidden_state: torch.FloatTensor | None = None
+    mixed_state: torch.FloatTensor | None = None
+    mixed_states: tuple[torch.FloatTensor, ...] | None = None
+    state: tuple[torch.FloatTensor, torch.FloatTensor] | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+
+
+class WordCache(NamedTuple):
+    """Word vectors computed once, and what they were computed from."""
+
+    char_ids: Tensor  # (V, C) int64
+    vectors: Tensor  # (V, D)
+    weights: list[tuple]  # identity of the encoder's weights at that time
+
+    @staticmethod
+    def fingerprint(char_cnn: CharCnn) -> list[tuple]:
+        # torch counts every in-place change of a tensor (optimiser step, load_state_dict) in _version.
+        return [(p.data_ptr(), p._version, p.dtype, p.device) for p in char_cnn.parameters()]
+
+
+@auto_docstring(
+    custom_intro="""
+    ELMo's encoder: one vector per word from its characters and its whole sentence. The same sentence always gives the
+    same vectors, whatever else is in the batch and whatever was computed before.
+    """
+)
+class ElmoModel(ElmoPreTrainedModel):
+    def __init__(self, config: ElmoConfig):
+        super().__init__(config)
+        self.char_cnn = CharCnn(config)
+        self.layers = nn.ModuleList(ElmoLayer(config, index) for index in range(config.num_hidden_layers))
+        self.scalar_mix = ScalarMix(config.num_hidden_layers + 1, config.scalar_mix_layer_norm)
+        self.extra_scalar_mixes = nn.ModuleList(
+            ScalarMix(config.num_hidden_layers + 1, config.scalar_mix_layer_norm)
+            for _ in range(config.num_scalar_mixes - 1)
+        )
+        self._word_cache: WordCache | None = None
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.char_cnn.char_embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.char_cnn.char_embeddings = value
+
+    @torch.no_grad()
+    def cache_words(self, tokenizer, words_per_pass: int = 512) -> int:
+        """Compute the context-free vectors of the tokenizer's vocabulary once, to be looked up afterwards.
+
+        AllenNLP's `vocab_to_cache`, without its traps: a word is taken from the cache only if its characters are those
+        the cached vector was made from, and only in eval mode and while the encoder's weights are unchanged.
+
+        Args:
+            tokenizer: an `ElmoTokenizer` with a vocabulary.
+            words_per_pass: words encoded at once; bounds the memory.
+        Returns:
+            Number of cached words.
+        """
+        char_ids = torch.as_tensor(tokenizer.vocabulary_char_ids(), device=self.device)
+        vectors = torch.cat([self.char_cnn(part) for part in char_ids.split(words_per_pass)])
+        self._word_cache = WordCache(char_ids, vectors, WordCache.fingerprint(self.char_cnn))
+        return len(vectors)
+
+    def clear_word_cache(self) -> None:
+        """Forget the vectors of `cache_words`."""
+        self._word_cache = None
+
+    @merge_with_config_defaults
+    @capture_outputs
+    @auto_docstring
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        char_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        state: tuple[torch.FloatTensor, torch.FloatTensor] | None = None,
+        output_state: bool = False,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> tuple | ElmoModelOutput:
+        r"""
+        char_ids (`torch.LongTensor` of shape `(B, T, C)`):
+            Character ids of every word, from [`ElmoTokenizer`]; a row of zeros is padding. The encoder reads nothing
+            else: `input_ids` only serve to look up cached words.
+        inputs_embeds (`torch.FloatTensor` of shape `(B, T, D)`, *optional*):
+            Word vectors to use instead of the character encoder's, for example saved outputs of `model.char_cnn`.
+        state (`tuple(torch.FloatTensor)`, *optional*):
+            h `(L, B, 2D)` and c `(L, B, 2M)` to start from, as returned on `output_state=True`. Zeros by default.
+        output_state (`bool`, defaults to `False`):
+            Return the state after the last word.
+        """
+        mask = self._check_inputs(input_ids, char_ids, attention_mask, inputs_embeds, state)
+        if inputs_embeds is None:
+            char_ids = char_ids.reshape(*mask.shape, -1)
+            words = self._encode_words(input_ids, char_ids, mask)  # (B, T, D)
+        else:
+            words = inputs_embeds.to(self.dtype) * mask.unsqueeze(-1).to(self.dtype)
+
+        layout = WordLayout.from_mask(mask)
+        hidden_states = torch.cat([words, words], dim=-1)  # (B, T, 2D)
+        all_layers, all_states = [hidden_states], []
+        for index, layer in enumerate(self.layers):
+            layer_state = None if state is None else (state[0][index], state[1][index])
+            hidden_states, layer_state = layer(hidden_states, layout, layer_state)
+            all_layers.append(hidden_states)
+            all_states.append(layer_state)
+
+        all_layers = [layer.to(hidden_states.device) for layer in all_layers]  # they differ under device_map
+        mixed = tuple(mix(all_layers, mask) for mix in (self.scalar_mix, *self.extra_scalar_mixes))
+        return ElmoModelOutput(
+            last_hidden_state=hidden_states,
+            mixed_state=mixed[0],
+            mixed_states=mixed if len(mixed) > 1 else None,
+            state=tuple(torch.stack(part) for part in zip(*all_states, strict=True)) if output_state else None,
+        )
+
+    def _check_inputs(self, input_ids, char_ids, attention_mask, inputs_embeds, state) -> Tensor:
+        """Refuse what cannot be meant and return the mask (B, T) bool of real words."""
+        if (char_ids is None) == (inputs_embeds is None):
+            came = "both came" if char_ids is not None else "neither came"
+            hint = (
+                " input_ids alone do not tell a word's characters: encode with ElmoTokenizer and pass its whole output, "
+                "model(**tokenizer(text, return_tensors='pt'))."
+                if input_ids is not None and char_ids is None
+                else ""
+            )
+            raise ValueError(f"ElmoModel needs either char_ids or inputs_embeds; {came}.{hint}")
+        if char_ids is not None:
+            size = self.config.max_characters_per_token
+            if char_ids.shape[-1] != size and input_ids is not None and char_ids.numel() == input_ids.numel() * size:
+                char_ids = char_ids.reshape(*input_ids.shape, size)  # flattened by a collator, e.g. multiple choice
+            if char_ids.dim() != 3 or char_ids.shape[-1] != size:
+                raise ValueError(
+                    f"char_ids has shape {tuple(char_ids.shape)}; needed is (sentences, words, {size}), the last size "
+                    "being config.max_characters_per_token. Encode with ElmoTokenizer."
+                )
+            if char_ids.is_floating_point():
+                raise ValueError(f"char_ids has dtype {char_ids.dtype}; needed are integers, as ElmoTokenizer gives")
+            shape = char_ids.shape[:2]
+        else:
+            if inputs_embeds.dim() != 3 or inputs_embeds.shape[-1] != self.config.projection_size:
+                raise ValueError(
+                    f"inputs_embeds has shape {tuple(inputs_embeds.shape)}; needed is (sentences, words, "
+                    f"{self.config.projection_size}), the last size being config.projection_size"
+                )
+            shape = inputs_embeds.shape[:2]
+        for name, tensor in (("input_ids", input_ids), ("attention_mask", attention_mask)):
+            if tensor is not None and tuple(tensor.shape) != tuple(shape):
+                raise ValueError(f"{name} has shape {tuple(tensor.shape)}; needed is {tuple(shape)} (sentences, words)")
+        if state is not None:
+            layers, sizes = self.config.num_hidden_layers, (self.config.hidden_size, 2 * self.config.cell_size)
+            needed = tuple((layers, shape[0], size) for size in sizes)
+            came = tuple(tuple(part.shape) for part in state)
+            if came != needed:
+                raise ValueError(f"state has shapes {came}; needed are h {needed[0]} and c {needed[1]}")
+        if attention_mask is not None:
+            return attention_mask.bool()
+        if char_ids is not None:
+            return (char_ids > 0).any(dim=-1)
+        return torch.ones(shape, dtype=torch.bool, device=inputs_embeds.device)
+
+    def _encode_words(self, input_ids: Tensor | None, char_ids: Tensor, mask: Tensor) -> Tensor:
+        """Context-free vectors (B, T, D), zero at padding."""
+        if torch.compiler.is_compiling():  # a graph cannot depend on how many words are real
+            return self.char_cnn(char_ids) * mask.unsqueeze(-1).to(self.dtype)
+        vectors = torch.zeros(*mask.shape, self.config.projection_size, dtype=self.dtype, device=char_ids.device)
+        wanted = mask
+        cache = self._usable_word_cache()
+        if cache is not None and input_ids is not None:
+            ids = input_ids.clamp(0, len(cache.vectors) - 1)
+            cached = mask & (cache.char_ids[ids] == char_ids).all(dim=-1)
+            vectors[cached] = cache.vectors[ids[cached]]
+            wanted = mask & ~cached
+        if bool(wanted.any()):
+            vectors[wanted] = self.char_cnn(char_ids[wanted])
+        return vectors
+
+    def _usable_word_cache(self) -> WordCache | None:
+        if self._word_cache is None or self.training:
+            return None
+        if self._word_cache.weights != WordCache.fingerprint(self.char_cnn):
+            logger.warning("The encoder's weights changed after cache_words(); the word cache is dropped.")
+            self.clear_word_cache()
+        return self._word_cache
+
+
+__all__ = ["ElmoModel", "ElmoModelOutput", "ElmoPreTrainedModel"]

@@ -1,0 +1,55 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""The learned weighted sum of ELMo's layers."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class ScalarMix(nn.Module):
+    """Mix K layers to one: `gamma * sum_k softmax(w)_k * layer_k` (Peters et al. 2018, equation 1).
+
+    Untrained, w is zero and gamma one, so the mix is the mean of the layers.
+
+    Args:
+        num_layers: K, for ELMo the LSTM layers plus one.
+        do_layer_norm: normalise each layer first, with one mean and one variance over all words and numbers of the
+            batch, as AllenNLP's `scalar_mix.py` does. The result of a sentence then depends on its batch.
+    """
+
+    def __init__(self, num_layers: int, do_layer_norm: bool = False):
+        super().__init__()
+        self.do_layer_norm = do_layer_norm
+        self.scalar_parameters = nn.Parameter(torch.zeros(num_layers))
+        self.gamma = nn.Parameter(torch.ones(1))
+
+    def normalized_weights(self) -> Tensor:
+        """Share of each layer, (K,): the softmax of the learned weights."""
+        return torch.softmax(self.scalar_parameters, dim=0)
+
+    def forward(self, layers: Sequence[Tensor], mask: Tensor) -> Tensor:
+        """Mix layers, each (B, T, 2D), to (B, T, 2D), zero where mask (B, T) bool is False.
+
+        Raises:
+            ValueError: another number of layers came than the mix has weights for.
+        """
+        if len(layers) != len(self.scalar_parameters):
+            raise ValueError(f"got {len(layers)} layers to mix, the mix has {len(self.scalar_parameters)} weights")
+        keep = mask.unsqueeze(-1).to(layers[0].dtype)  # (B, T, 1)
+        if self.do_layer_norm:
+            layers = [_normalize(layer, keep) for layer in layers]
+        weights = self.normalized_weights()
+        mixed = weights[0] * layers[0]
+        for weight, layer in zip(weights[1:], layers[1:], strict=True):
+            mixed = mixed + weight * layer
+        return self.gamma * mixed * keep
+
+
+def _normalize(layer: Tensor, keep: Tensor) -> Tensor:
+    # AllenNLP's tiny value of each precision; half precision would lose 1e-13
+    epsilon = 1e-4 if layer.dtype == torch.float16 else 1e-13
+    count = keep.sum() * layer.shape[-1]
+    mean = (layer * keep).sum() / count
+    variance = (((layer - mean) * keep) ** 2).sum() / count
+    return (layer - mean) / torch.sqrt(variance + epsilon)
