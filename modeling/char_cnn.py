@@ -61,7 +61,8 @@ class CharCnn(nn.Module):
     def _encode(self, words: Tensor) -> Tensor:
         embedded = self.char_embeddings(words).transpose(1, 2)  # (n, E, C)
         # The maximum first: both activations are monotone, and there is one value left to activate instead of C.
-        features = [self.activation(convolution(embedded).amax(dim=-1)) for convolution in self.convolutions]
+        # max, not amax: amax spreads the gradient over equal windows (padding has many), which costs a digit in float32.
+        features = [self.activation(convolution(embedded).max(dim=-1).values) for convolution in self.convolutions]
         vectors = torch.cat(features, dim=-1)  # (n, F)
         for highway in self.highways:
             vectors = highway(vectors)

@@ -242,7 +242,7 @@ class ElmoModel(ElmoPreTrainedModel):
         """
         mask = self._check_inputs(input_ids, char_ids, attention_mask, inputs_embeds, state)
         if inputs_embeds is None:
-            char_ids = char_ids.reshape(*mask.shape, -1)
+            char_ids = char_ids.reshape(*mask.shape, self.config.max_characters_per_token)
             words = self._encode_words(input_ids, char_ids, mask)  # (B, T, D)
         else:
             words = inputs_embeds.to(self.dtype) * mask.unsqueeze(-1).to(self.dtype)

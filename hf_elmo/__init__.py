@@ -1,0 +1,69 @@
+"""ELMo in the transformers API.
+
+`import hf_elmo` registers the Elmo classes with transformers' Auto classes, so that
+`AutoModel.from_pretrained("org/elmo-base")` needs no `trust_remote_code`.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from hf_elmo.auto import register_auto_classes
+    from hf_elmo.embed import embed_sentences
+    from hf_elmo.modeling import (
+        ElmoConfig,
+        ElmoModel,
+        ElmoModelOutput,
+        ElmoPreTrainedModel,
+        ElmoTokenizer,
+        ScalarMix,
+        lstm_projection,
+    )
+
+_MODULE_OF = {
+    "ElmoConfig": "hf_elmo.modeling",
+    "ElmoModel": "hf_elmo.modeling",
+    "ElmoModelOutput": "hf_elmo.modeling",
+    "ElmoPreTrainedModel": "hf_elmo.modeling",
+    "ElmoTokenizer": "hf_elmo.modeling",
+    "ScalarMix": "hf_elmo.modeling",
+    "embed_sentences": "hf_elmo.embed",
+    "lstm_projection": "hf_elmo.modeling",
+    "register_auto_classes": "hf_elmo.auto",
+}
+
+__all__ = [
+    "ElmoConfig",
+    "ElmoModel",
+    "ElmoModelOutput",
+    "ElmoPreTrainedModel",
+    "ElmoTokenizer",
+    "ScalarMix",
+    "__version__",
+    "embed_sentences",
+    "lstm_projection",
+    "register_auto_classes",
+]
+
+
+def __getattr__(name: str):
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'hf_elmo' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+# As a command (`hf-elmo`, `python -m hf_elmo`) the package answers --help without loading torch; the subcommands that
+# need a model register the classes themselves.
+if Path(sys.argv[0] if sys.argv else "").name not in ("hf-elmo", "hf-elmo.exe", "-m"):
+    from hf_elmo.auto import register_auto_classes
+
+    register_auto_classes()

@@ -1,0 +1,29 @@
+"""Configuration, tokenizer and model: the way of the data, top to bottom.
+
+text -> `ElmoTokenizer` -> char_ids (B, T, C) -> `CharCnn` -> (B, T, D) -> L times `ElmoLayer`, two directions of
+`lstm_projection` each -> L + 1 layers (B, T, 2D) -> `ScalarMix` -> heads.
+
+The same letters everywhere: B sentences, T words, C characters of a word (50), D `projection_size` (one direction),
+M `cell_size`, L `num_hidden_layers`, V `vocab_size`. `hidden_size` is 2D.
+
+These files travel with every saved model as its remote code. They import each other, torch, transformers, tokenizers,
+huggingface_hub, numpy and the standard library, and nothing else.
+"""
+
+from .configuration_elmo import ElmoConfig
+from .lstm_projection import LstmProjection, LstmWeights, lstm_projection
+from .modeling_elmo import ElmoModel, ElmoModelOutput, ElmoPreTrainedModel
+from .scalar_mix import ScalarMix
+from .tokenization_elmo import ElmoTokenizer
+
+__all__ = [
+    "ElmoConfig",
+    "ElmoModel",
+    "ElmoModelOutput",
+    "ElmoPreTrainedModel",
+    "ElmoTokenizer",
+    "LstmProjection",
+    "LstmWeights",
+    "ScalarMix",
+    "lstm_projection",
+]

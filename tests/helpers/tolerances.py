@@ -1,0 +1,17 @@
+"""The one table of tolerances: (quantity, dtype) -> largest absolute difference, with its origin."""
+
+TOLERANCES = {
+    # AllenNLP and bilm-tf computed their fixtures in float32; they differ from float64 by up to 1.2e-6.
+    ("parity", "float32"): 5e-6,
+    # Against an independent NumPy forward pass in float64: rounding of another order of summation only.
+    ("parity", "float64"): 1e-9,
+    # One sentence in other company: the matrix products round differently with their size.
+    ("batch_invariance", "float32"): 5e-6,
+    # torch.compile and torch.export may fuse and reorder.
+    ("compiled", "float32"): 1e-5,
+    # One product of the word cache against the same product inside a sentence.
+    ("word_cache", "float32"): 5e-6,
+    # Half precision keeps 11 (float16) and 8 (bfloat16) bits; hidden states reach 6 in magnitude.
+    ("dtype", "float16"): 3e-2,
+    ("dtype", "bfloat16"): 2e-1,
+}

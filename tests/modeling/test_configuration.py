@@ -1,0 +1,150 @@
+"""Every field is checked, kept, and has an effect on what the model computes."""
+
+import pytest
+import torch
+from elmo_builders import random_batch, tiny_config, tiny_model
+from huggingface_hub.errors import StrictDataclassError
+
+from hf_elmo.modeling import ElmoConfig, ElmoModel
+
+# Fields that shape the weights, with a value different from the tiny model's, and the parameter that shows it.
+SHAPING = {
+    "char_embedding_size": (7, "char_cnn.char_embeddings.weight"),
+    "num_characters": (300, "char_cnn.char_embeddings.weight"),
+    "char_filters": ([[1, 4], [5, 14]], "char_cnn.convolutions.1.weight"),
+    "num_highway_layers": (2, "char_cnn.highways.1.weight"),
+    "projection_size": (10, "char_cnn.projection.weight"),
+    "cell_size": (16, "layers.0.forward_direction.weight_hr"),
+    "num_hidden_layers": (3, "layers.2.forward_direction.weight_ih"),
+    "num_scalar_mixes": (2, "extra_scalar_mixes.0.gamma"),
+}
+# Fields that change the numbers of the very same weights.
+ACTING = {
+    "char_activation": "tanh",
+    "cell_clip": 0.1,
+    "proj_clip": 0.1,
+    "forget_bias": 0.0,
+    "use_skip_connections": False,
+    "scalar_mix_layer_norm": True,
+}
+
+
+def shapes(config: ElmoConfig) -> dict:
+    return {name: tuple(parameter.shape) for name, parameter in ElmoModel(config).named_parameters()}
+
+
+@pytest.mark.parametrize("field", SHAPING)
+def test_field_shapes_the_weights(field):
+    value, parameter = SHAPING[field]
+    before, after = shapes(tiny_config()), shapes(tiny_config(**{field: value}))
+    assert before.get(parameter) != after[parameter]
+
+
+@pytest.mark.parametrize("field", ACTING)
+def test_field_changes_the_vectors(field):
+    batch = random_batch([4, 2])
+    with torch.no_grad():
+        before = tiny_model()(**batch).mixed_state
+        after = tiny_model(**{field: ACTING[field]})(**batch).mixed_state
+    assert (before - after).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("field", ["cell_clip", "proj_clip"])
+def test_no_clip_differs_from_a_clip_that_acts(field):
+    batch = random_batch([6])
+    with torch.no_grad():
+        clipped = tiny_model()(**batch).last_hidden_state
+        free = tiny_model(**{field: None})(**batch).last_hidden_state
+        wide = tiny_model(**{field: 1e6})(**batch).last_hidden_state
+    assert (clipped - free).abs().max() > 1e-3
+    assert torch.equal(free, wide)
+
+
+def test_without_projections_the_weights_are_gone():
+    names = shapes(tiny_config(projection_size=18, cell_size=18))
+    assert not any("weight_hr" in name or "char_cnn.projection" in name for name in names)
+    assert "char_cnn.projection.weight" in shapes(tiny_config(projection_size=18, use_char_projection=True))
+    assert any("weight_hr" in name for name in shapes(tiny_config(cell_size=12, use_lstm_projection=True)))
+
+
+def test_proj_clip_does_nothing_without_a_projection():
+    batch = random_batch([5])
+    sizes = {"projection_size": 18, "cell_size": 18, "cell_clip": None}
+    with torch.no_grad():
+        narrow = tiny_model(**sizes, proj_clip=1e-3)(**batch).last_hidden_state
+        free = tiny_model(**sizes, proj_clip=None)(**batch).last_hidden_state
+    assert torch.equal(narrow, free)
+
+
+def test_max_characters_per_token_is_the_width_the_model_takes():
+    batch = random_batch([3])
+    batch["char_ids"] = batch["char_ids"][:, :, :10]
+    with torch.no_grad():
+        assert tiny_model(max_characters_per_token=10)(**batch).mixed_state.shape == (1, 3, 24)
+    with pytest.raises(ValueError, match=r"char_ids has shape \(1, 3, 10\); needed is \(sentences, words, 50\)"):
+        tiny_model()(**batch)
+
+
+def test_lstm_backend_is_the_one_that_runs(monkeypatch):
+    from hf_elmo.modeling import lstm_projection as module_function
+
+    calls = []
+    backends = module_function.__globals__["_BACKENDS"]
+    for name, function in list(backends.items()):
+        monkeypatch.setitem(backends, name, lambda *a, _n=name, _f=function: (calls.append(_n), _f(*a))[1])
+    for name, runs in (("auto", "packed"), ("packed", "packed"), ("reference", "reference")):
+        calls.clear()
+        tiny_model(lstm_backend=name)(**random_batch([2]))
+        assert set(calls) == {runs}
+
+
+def test_hidden_size_follows_the_projection_size():
+    assert ElmoConfig().hidden_size == 1024
+    assert tiny_config().hidden_size == 24
+    assert ElmoConfig(hidden_size=1024).hidden_size == 1024
+    with pytest.raises(ValueError, match="hidden_size=768 contradicts projection_size=512.*projection_size=384"):
+        ElmoConfig(hidden_size=768)
+
+
+def test_settings_survive_saving(tmp_path):
+    changed = {field: value for field, (value, _) in SHAPING.items()} | ACTING
+    config = tiny_config(**changed, max_characters_per_token=20, lstm_backend="reference", vocab_size=9)
+    config.save_pretrained(tmp_path)
+    loaded = ElmoConfig.from_pretrained(tmp_path)
+    assert loaded.to_dict() == config.to_dict()
+    for field, value in changed.items():
+        assert getattr(loaded, field) == value
+    assert loaded.auto_map["AutoModel"] == "modeling_elmo.ElmoModel"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cell_clip": 0}, "cell_clip must be a positive number, or None for no clipping, got 0"),
+        ({"proj_clip": -1.0}, "proj_clip must be a positive number"),
+        ({"cell_clip": "3"}, "cell_clip"),
+        ({"char_filters": []}, r"char_filters must be a non-empty list of \[width, count\] pairs"),
+        ({"char_filters": [[1, 2], [3]]}, r"got \[3\] among them"),
+        ({"char_filters": [[1, 2.5]]}, "positive integers"),
+        ({"char_activation": "gelu"}, "char_activation must be one of relu, tanh, got 'gelu'"),
+        ({"lstm_backend": "cudnn"}, "lstm_backend must be one of auto, reference, packed, scan"),
+        ({"num_characters": 261}, "num_characters must be at least 262"),
+        ({"projection_size": "512"}, "projection_size"),
+        ({"cell_size": 0}, "cell_size must be at least 1, got 0"),
+        ({"num_highway_layers": -1}, "num_highway_layers must be 0 or more"),
+        ({"max_characters_per_token": 6}, "leaves no position for the widest filter"),
+        ({"use_lstm_projection": False}, "use_lstm_projection=False needs cell_size equal to projection_size=512"),
+        ({"use_char_projection": False}, "use_char_projection=False needs as many filters as projection_size=512"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, message):
+    with pytest.raises((StrictDataclassError, ValueError), match=message):
+        ElmoConfig(**settings)
+
+
+def test_default_is_the_original_model():
+    with torch.device("meta"):
+        model = ElmoModel(ElmoConfig())
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    # 93.6 M published: 93 600 848 numbers in the released file, to which come a padding row of 16 and a mix of 4.
+    assert parameters == 93_600_848 + 16 + 4
