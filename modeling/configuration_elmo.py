@@ -1,6 +1,8 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The configuration of an ELMo model: every architectural choice of the original `options.json`."""
 
+from dataclasses import field
+
 from huggingface_hub.dataclasses import strict
 from transformers.configuration_utils import PreTrainedConfig
 
@@ -63,7 +65,9 @@ class ElmoConfig(PreTrainedConfig):
     num_characters: int = 262
     max_characters_per_token: int = 50
     char_embedding_size: int = 16
-    char_filters: list | tuple | None = None
+    char_filters: list | tuple = field(
+        default_factory=lambda: [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]]
+    )
     char_activation: str = "relu"
     num_highway_layers: int = 2
     use_char_projection: bool | None = None
@@ -85,8 +89,6 @@ class ElmoConfig(PreTrainedConfig):
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs):
-        if self.char_filters is None:
-            self.char_filters = [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]]
         self._check_char_filters()
         self.char_filters = [list(pair) for pair in self.char_filters]
         if self.use_char_projection is None:

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 try:  # only needed while tracing; older or slimmer builds of torch lack it
     from torch._higher_order_ops.scan import scan
 except ImportError:
-    scan = None
+    scan = None  # type: ignore[assignment]
 
 
 class LstmWeights(NamedTuple):
@@ -125,7 +125,9 @@ def _reference(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
 
 
 # Its steps follow the lengths, which a graph cannot; compiled code calls it as it is.
-@torch.compiler.disable(reason='the "packed" LSTM loop follows the lengths; set lstm_backend="scan" for fullgraph=True')
+@torch.compiler.disable(
+    reason='the "packed" LSTM loop follows the lengths; set lstm_backend="scan" for fullgraph=True'
+)
 def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
     """The input product once for all real words, then steps over the sentences still alive."""
     order = torch.argsort(lengths, descending=True, stable=True)
@@ -146,9 +148,7 @@ def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
             if alive[t] > h.shape[0]:  # sentences of t + 1 words begin here
                 h = torch.cat([h, h0[h.shape[0] : alive[t]]])
                 c = torch.cat([c, c0[c.shape[0] : alive[t]]])
-            h, c = _cell(
-                torch.addmm(gates_from_input[t], h, recurrent), c, weights.weight_hr, cell_clip, proj_clip
-            )
+            h, c = _cell(torch.addmm(gates_from_input[t], h, recurrent), c, weights.weight_hr, cell_clip, proj_clip)
             outputs[t] = h
         last_h, last_c = [h], [c]
     else:
@@ -159,9 +159,7 @@ def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
                 last_h.append(h[count:])
                 last_c.append(c[count:])
                 h, c = h[:count], c[:count]
-            h, c = _cell(
-                torch.addmm(gates_from_input[t], h, recurrent), c, weights.weight_hr, cell_clip, proj_clip
-            )
+            h, c = _cell(torch.addmm(gates_from_input[t], h, recurrent), c, weights.weight_hr, cell_clip, proj_clip)
             outputs[t] = h
         last_h.append(h)
         last_c.append(c)
@@ -224,7 +222,7 @@ class LstmProjection(nn.Module):
         self, inputs: Tensor, lengths: Tensor, state: tuple[Tensor, Tensor] | None = None, reverse: bool = False
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """See `lstm_projection`: inputs (B, T, D) -> outputs (B, T, D), state (h (B, D), c (B, M))."""
-        bias = self.bias
+        bias: Tensor = self.bias
         if self.forget_bias:
             cell_size = bias.shape[0] // 4
             forget = bias.new_full((cell_size,), float(self.forget_bias))

@@ -91,7 +91,7 @@ class ElmoPreTrainedModel(PreTrainedModel):
     config: ElmoConfig
     base_model_prefix = "elmo"
     main_input_name = "input_ids"
-    input_modalities = ("text",)
+    input_modalities = ["text"]
     supports_gradient_checkpointing = True
     _no_split_modules = ["ElmoLayer", "CharCnn"]
     _can_record_outputs = {"hidden_states": ElmoLayer}
@@ -110,7 +110,8 @@ class ElmoPreTrainedModel(PreTrainedModel):
                 init.uniform_(module.weight, -0.05, 0.05)
             else:
                 init.normal_(module.weight, std=(module.in_channels * module.kernel_size[0]) ** -0.5)
-            init.zeros_(module.bias)
+            if module.bias is not None:
+                init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
             init.normal_(module.weight, std=module.in_features**-0.5)
             if module.bias is not None:
@@ -149,11 +150,11 @@ class ElmoModelOutput(ModelOutput):
             then every LSTM layer.
     """
 
-    last_hidden_state: torch.FloatTensor | None = None
-    mixed_state: torch.FloatTensor | None = None
-    mixed_states: tuple[torch.FloatTensor, ...] | None = None
-    state: tuple[torch.FloatTensor, torch.FloatTensor] | None = None
-    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    last_hidden_state: torch.Tensor | None = None
+    mixed_state: torch.Tensor | None = None
+    mixed_states: tuple[torch.Tensor, ...] | None = None
+    state: tuple[torch.Tensor, torch.Tensor] | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
 
 
 class WordCache(NamedTuple):
@@ -192,7 +193,7 @@ class ElmoModel(ElmoPreTrainedModel):
         return self.char_cnn.char_embeddings
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        self.char_cnn.char_embeddings = value
+        self.char_cnn.char_embeddings = value  # type: ignore[assignment]
 
     @torch.no_grad()
     def cache_words(self, tokenizer, words_per_pass: int = 512) -> int:
@@ -221,11 +222,11 @@ class ElmoModel(ElmoPreTrainedModel):
     @auto_docstring
     def forward(
         self,
-        input_ids: torch.LongTensor | None = None,
-        char_ids: torch.LongTensor | None = None,
+        input_ids: torch.Tensor | None = None,
+        char_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        inputs_embeds: torch.FloatTensor | None = None,
-        state: tuple[torch.FloatTensor, torch.FloatTensor] | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        state: tuple[torch.Tensor, torch.Tensor] | None = None,
         output_state: bool = False,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | ElmoModelOutput:
@@ -241,11 +242,11 @@ class ElmoModel(ElmoPreTrainedModel):
             Return the state after the last word.
         """
         mask = self._check_inputs(input_ids, char_ids, attention_mask, inputs_embeds, state)
-        if inputs_embeds is None:
+        if inputs_embeds is not None:
+            words = inputs_embeds.to(self.dtype) * mask.unsqueeze(-1).to(self.dtype)  # (B, T, D)
+        elif char_ids is not None:
             char_ids = char_ids.reshape(*mask.shape, self.config.max_characters_per_token)
-            words = self._encode_words(input_ids, char_ids, mask)  # (B, T, D)
-        else:
-            words = inputs_embeds.to(self.dtype) * mask.unsqueeze(-1).to(self.dtype)
+            words = self._encode_words(input_ids, char_ids, mask)
 
         layout = WordLayout.from_mask(mask)
         hidden_states = torch.cat([words, words], dim=-1)  # (B, T, 2D)
@@ -262,7 +263,7 @@ class ElmoModel(ElmoPreTrainedModel):
             last_hidden_state=hidden_states,
             mixed_state=mixed[0],
             mixed_states=mixed if len(mixed) > 1 else None,
-            state=tuple(torch.stack(part) for part in zip(*all_states, strict=True)) if output_state else None,
+            state=_stack_states(all_states) if output_state else None,
         )
 
     def _check_inputs(self, input_ids, char_ids, attention_mask, inputs_embeds, state) -> Tensor:
@@ -297,13 +298,15 @@ class ElmoModel(ElmoPreTrainedModel):
             shape = inputs_embeds.shape[:2]
         for name, tensor in (("input_ids", input_ids), ("attention_mask", attention_mask)):
             if tensor is not None and tuple(tensor.shape) != tuple(shape):
-                raise ValueError(f"{name} has shape {tuple(tensor.shape)}; needed is {tuple(shape)} (sentences, words)")
+                raise ValueError(
+                    f"{name} has shape {tuple(tensor.shape)}; needed is {tuple(shape)} (sentences, words)"
+                )
         if state is not None:
             layers, sizes = self.config.num_hidden_layers, (self.config.hidden_size, 2 * self.config.cell_size)
-            needed = tuple((layers, shape[0], size) for size in sizes)
-            came = tuple(tuple(part.shape) for part in state)
-            if came != needed:
-                raise ValueError(f"state has shapes {came}; needed are h {needed[0]} and c {needed[1]}")
+            needed = [(layers, shape[0], size) for size in sizes]
+            shapes = [tuple(part.shape) for part in state]
+            if shapes != needed:
+                raise ValueError(f"state has shapes {shapes}; needed are h {needed[0]} and c {needed[1]}")
         if attention_mask is not None:
             return attention_mask.bool()
         if char_ids is not None:
@@ -333,6 +336,11 @@ class ElmoModel(ElmoPreTrainedModel):
             logger.warning("The encoder's weights changed after cache_words(); the word cache is dropped.")
             self.clear_word_cache()
         return self._word_cache
+
+
+def _stack_states(states: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """h (B, 2D) and c (B, 2M) of every layer -> h (L, B, 2D) and c (L, B, 2M)."""
+    return torch.stack([h for h, _ in states]), torch.stack([c for _, c in states])
 
 
 __all__ = ["ElmoModel", "ElmoModelOutput", "ElmoPreTrainedModel"]

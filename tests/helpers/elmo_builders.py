@@ -35,7 +35,9 @@ def tiny_model(seed: int = 0, scale: float = 1.0, **changes) -> ElmoModel:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale * (0.5 if "bias" in name else 0.4))
+            parameter.copy_(
+                torch.randn(parameter.shape, generator=generator) * scale * (0.5 if "bias" in name else 0.4)
+            )
         model.char_cnn.char_embeddings.weight[0] = 0
     return model
 
@@ -116,12 +118,15 @@ class CarriedState:
             self.parts = list(state)
         else:
             size = state[0].shape[1]
-            self.parts = [
-                torch.cat([new, old[:, size:]], dim=1) for new, old in zip(state, self.parts, strict=True)
-            ]
+            self.parts = [torch.cat([new, old[:, size:]], dim=1) for new, old in zip(state, self.parts, strict=True)]
 
 
 def largest_difference(got, expected) -> float:
     got, expected = torch.as_tensor(got), torch.as_tensor(expected)
     assert got.shape == expected.shape, f"shapes {tuple(got.shape)} and {tuple(expected.shape)}"
     return (got - expected).abs().max().item() if got.numel() else 0.0
+
+
+def enable_checkpointing(model) -> None:
+    """Gradient checkpointing under its newer or, before transformers 5.21, its older name."""
+    getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()

@@ -7,7 +7,13 @@ from tolerances import TOLERANCES
 
 COMPILED = TOLERANCES["compiled", "float32"]
 # (lengths, padding side): another batch size, length, side, a single word, an empty sentence
-SHAPES = [([5, 2, 3], "right"), ([9, 4], "left"), ([7, 7, 1, 2], "right"), ([1], "right"), ([0, 30, 3, 11, 30], "left")]
+SHAPES = [
+    ([5, 2, 3], "right"),
+    ([9, 4], "left"),
+    ([7, 7, 1, 2], "right"),
+    ([1], "right"),
+    ([0, 30, 3, 11, 30], "left"),
+]
 
 
 def inputs_of(lengths, side) -> dict:
@@ -44,7 +50,8 @@ def test_exported_program_survives_saving(tmp_path):
     inputs = inputs_of([5, 3], "right")
     axes = {0: torch.export.Dim("sentences"), 1: torch.export.Dim("words")}
     torch.export.save(
-        torch.export.export(model, (), kwargs=inputs, dynamic_shapes=dict.fromkeys(inputs, axes)), tmp_path / "elmo.pt2"
+        torch.export.export(model, (), kwargs=inputs, dynamic_shapes=dict.fromkeys(inputs, axes)),
+        tmp_path / "elmo.pt2",
     )
     check(torch.export.load(tmp_path / "elmo.pt2").module(), model)
 
@@ -82,4 +89,6 @@ def test_compiled_training_gives_the_same_gradients():
     model.zero_grad()
     torch.compile(model)(**inputs).mixed_state.square().sum().backward()
     for name, parameter in model.named_parameters():
-        assert largest_difference(parameter.grad, expected[name]) <= COMPILED * max(1, expected[name].abs().max()), name
+        assert largest_difference(parameter.grad, expected[name]) <= COMPILED * max(1, expected[name].abs().max()), (
+            name
+        )

@@ -38,7 +38,11 @@ def run(backend, lengths, weights, with_state=True, **settings):
     loss = loss + (last[0] ** 2).sum() + last[1].sin().sum()
     leaves = [inputs, *(state if with_state else ()), *(w for w in weights if w is not None)]
     gradients = torch.autograd.grad(loss, leaves, allow_unused=True)
-    return outputs, last, [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, gradients, strict=True)]
+    return (
+        outputs,
+        last,
+        [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, gradients, strict=True)],
+    )
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -103,6 +107,20 @@ def test_a_sentence_in_two_parts_with_the_state_between_equals_the_whole(backend
     together = torch.cat([second, first] if reverse else [first, second], dim=1)
     assert largest_difference(together, whole) <= TOLERANCES["parity", "float64"]
     assert largest_difference(state[1], last[1]) <= TOLERANCES["parity", "float64"]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_gradients_equal_finite_differences(reverse):
+    weights = make_weights(size=3, cell=4)
+    inputs = torch.randn(3, 4, 3, dtype=torch.float64, requires_grad=True)
+
+    def run(inputs, *weights):
+        outputs, state = lstm_projection(
+            inputs, LstmWeights(*weights), torch.tensor([4, 2, 0]), reverse=reverse, cell_clip=0.5, proj_clip=0.3
+        )
+        return outputs, *state
+
+    assert torch.autograd.gradcheck(run, (inputs, *weights))
 
 
 def test_values_behind_the_end_are_never_read():

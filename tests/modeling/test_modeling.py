@@ -5,7 +5,7 @@ import random
 
 import pytest
 import torch
-from elmo_builders import largest_difference, random_batch, tiny_config, tiny_model
+from elmo_builders import enable_checkpointing, largest_difference, random_batch, tiny_config, tiny_model
 from tolerances import TOLERANCES
 
 from hf_elmo.modeling import ElmoModel, ScalarMix
@@ -31,9 +31,7 @@ def run(model, **inputs):
 def test_company_order_and_padding_do_not_change_a_sentence(model, batch_size, side):
     lengths = [1 + number % 23 for number in range(64)]
     everything = random_batch(lengths)
-    alone = [
-        run(model, char_ids=everything["char_ids"][row : row + 1, :length]) for row, length in enumerate(lengths)
-    ]
+    alone = [run(model, char_ids=everything["char_ids"][row : row + 1, :length]) for row, length in enumerate(lengths)]
     order = list(range(64))
     random.Random(batch_size).shuffle(order)
     for start in range(0, 64, batch_size):
@@ -183,7 +181,7 @@ def test_every_parameter_gets_a_gradient_and_checkpointing_gives_the_same():
     for checkpointing in (False, True):
         model = tiny_model(num_scalar_mixes=2).train()
         if checkpointing:
-            model.activation_checkpointing_enable()
+            enable_checkpointing(model)
         output = model(**random_batch([5, 3]))
         sum(mixed.square().sum() for mixed in output.mixed_states).backward()
         gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})

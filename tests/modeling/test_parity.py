@@ -1,5 +1,6 @@
 """The model against numbers that AllenNLP and bilm-tf computed, and against NumPy in float64."""
 
+import json
 import re
 
 import h5py
@@ -10,6 +11,7 @@ from elmo_builders import (
     ALLENNLP_SMALL,
     SMALL_MODELS,
     CarriedState,
+    enable_checkpointing,
     largest_difference,
     read_arrays,
     read_fixture,
@@ -20,7 +22,11 @@ from elmo_builders import (
 from support import SHARED, requires_shared
 from tolerances import TOLERANCES
 
+from hf_elmo.conversion.numpy_reference import NumpyElmo, char_ids_of_sentences, mix_layers
+from hf_elmo.modeling import ElmoTokenizer
+
 FLOAT32 = TOLERANCES["parity", "float32"]
+FLOAT64 = TOLERANCES["parity", "float64"]
 BATCHES = range(6)
 
 
@@ -132,7 +138,7 @@ def test_every_gradient_equals_allennlp(folder, backend, checkpointing):
     model = read_fixture(folder, lstm_backend=backend).train()
     set_mixes(model, read_manifest(folder))
     if checkpointing:
-        model.activation_checkpointing_enable()
+        enable_checkpointing(model)
     arrays, expected = read_arrays(folder, "bilm_reset"), read_arrays(folder, "gradients")
     inputs = batch_of(arrays, 0)
     mixed = model(**inputs).mixed_state
@@ -143,7 +149,9 @@ def test_every_gradient_equals_allennlp(folder, backend, checkpointing):
     (vectors * torch.linspace(-1, 1, vectors.numel()).view_as(vectors) * keep).sum().backward()
 
     got = {name: parameter.grad for name, parameter in model.named_parameters()}
-    weights = [f"grad.scalar_mix_0.scalar_parameters.{layer}" for layer in range(len(got["scalar_mix.scalar_parameters"]))]
+    weights = [
+        f"grad.scalar_mix_0.scalar_parameters.{layer}" for layer in range(len(got["scalar_mix.scalar_parameters"]))
+    ]
     differences = {}
     for name, gradient in expected.items():
         if name.startswith("grad.") and name not in weights:
@@ -161,8 +169,6 @@ def test_every_gradient_equals_allennlp(folder, backend, checkpointing):
 @pytest.mark.parametrize("name", ["allennlp", "bilm_tf"])
 def test_streams_of_the_public_fixtures(name):
     """Ten batches of three sentences, state carried; the second set has no skip connections."""
-    from hf_elmo.modeling import ElmoTokenizer
-
     folder = SHARED / "fixtures" / "bilm" / name
     model = read_fixture(folder, weights="lm_weights.hdf5")
     tokenizer = ElmoTokenizer()
@@ -182,16 +188,12 @@ def test_streams_of_the_public_fixtures(name):
 
 
 def _stream_sentences(folder):
-    import json
-
     path = next(folder.glob("*sentences.json"))
     return json.loads(path.read_text())
 
 
 @requires_shared
 def test_token_vectors_of_the_public_fixture():
-    from hf_elmo.modeling import ElmoTokenizer
-
     folder = SHARED / "fixtures" / "bilm" / "allennlp"
     model = read_fixture(folder, weights="lm_weights.hdf5")
     words = (folder / "vocab_test.txt").read_text().split("\n")
@@ -201,3 +203,33 @@ def test_token_vectors_of_the_public_fixture():
     with torch.no_grad():
         got = model.char_cnn(encoded["char_ids"])[0]
     assert largest_difference(got, expected) <= FLOAT32
+
+
+# --- NumPy in float64 -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["packed", "reference"])
+def test_double_precision_equals_numpy(folder, backend):
+    """All layers and states, from zeros and from a state, to the rounding of float64."""
+    oracle = NumpyElmo.from_files(folder / "options.json", folder / "weights.hdf5")
+    model = read_fixture(folder, lstm_backend=backend)
+    set_mixes(model, manifest := read_manifest(folder))
+    model.double()
+    mix = manifest["mixes"][0]
+    state = None
+    for words in ([["A", "river", "bank"], ["Grüße", "北京", "", "😀", "<S>"]], [["w" * 60], ["one", "two", "three"]]):
+        char_ids, lengths = char_ids_of_sentences(words)
+        expected, expected_state = oracle.run(char_ids, lengths, state)
+        with torch.no_grad():
+            output = model(
+                char_ids=torch.from_numpy(char_ids),
+                state=None if state is None else tuple(torch.from_numpy(part) for part in state),
+                output_hidden_states=True,
+                output_state=True,
+            )
+        mixed = mix_layers(expected, np.array(mix["scalar_parameters"], np.float32).astype(np.float64), mix["gamma"])
+        assert largest_difference(torch.stack(output.hidden_states), expected) <= FLOAT64
+        assert largest_difference(output.mixed_state, mixed) <= FLOAT64
+        for got, part in zip(output.state, expected_state, strict=True):
+            assert largest_difference(got, part) <= FLOAT64
+        state = expected_state

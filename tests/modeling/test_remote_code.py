@@ -55,7 +55,17 @@ def saved(tmp_path_factory) -> Path:
 
 def load_elsewhere(name: str, folder: Path, environment: dict, resaved: str = "-") -> tuple[dict, list[str]]:
     """Result of LOADER, and what it said on stderr."""
-    command = [sys.executable, "-W", "default", "-c", LOADER, name, json.dumps(SENTENCES), str(folder / "out.pt"), resaved]
+    command = [
+        sys.executable,
+        "-W",
+        "default",
+        "-c",
+        LOADER,
+        name,
+        json.dumps(SENTENCES),
+        str(folder / "out.pt"),
+        resaved,
+    ]
     inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     settings = {
         "HF_HUB_OFFLINE": "1",
@@ -159,7 +169,6 @@ def test_installed_package_needs_no_flag_and_wins_over_the_folder(saved):
         assert type(AutoModel.from_pretrained(saved, **settings)) is ElmoModel
         assert type(AutoConfig.from_pretrained(saved, **settings)) is ElmoConfig
 
-
     assert type(AutoTokenizer.from_pretrained(saved)) is ElmoTokenizer
     # with the flag, transformers takes a tokenizer's remote code even so; it encodes alike
     remote = AutoTokenizer.from_pretrained(saved, trust_remote_code=True)
@@ -175,4 +184,7 @@ def test_vectors_of_the_saved_folder_are_allennlps(saved):
             encoded = tokenizer(words, is_split_into_words=True, padding=True, return_tensors="pt")
             with torch.no_grad():
                 output = model(**encoded, output_hidden_states=True)
-            assert largest_difference(torch.stack(output.hidden_states), expected[f"b{batch}.activations"]) <= TOLERANCES["parity", "float32"]
+            assert (
+                largest_difference(torch.stack(output.hidden_states), expected[f"b{batch}.activations"])
+                <= TOLERANCES["parity", "float32"]
+            )

@@ -1,0 +1,65 @@
+"""What the README tells people to type works, and both languages tell the same."""
+
+import re
+import shlex
+
+import pytest
+from support import ROOT
+
+READMES = ("README.md", "README.zh-CN.md")
+
+
+def blocks(name: str) -> dict[str, str]:
+    """Marked code blocks of a README: `<!-- command: try -->` before a block names it."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return dict(re.findall(r"<!-- (?:command|run): (\w+) -->\n```\w+\n(.*?)```", text, flags=re.DOTALL))
+
+
+def hf_elmo_commands(block: str) -> list[list[str]]:
+    lines = block.replace("\\\n", " ").split("&&")
+    return [shlex.split(line)[1:] for line in lines if "hf-elmo" in line]
+
+
+def test_ci_runs_the_readmes_test_command():
+    assert blocks("README.md")["test"].strip() in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_both_languages_give_the_same_commands():
+    english, chinese = (blocks(name) for name in READMES)
+    assert set(english) == {"try", "test", "python"}
+    assert english["try"] == chinese["try"] and english["test"] == chinese["test"]
+
+    def code(block):
+        return [line.split("#")[0].rstrip() for line in block.splitlines()]
+
+    assert code(english["python"]) == code(chinese["python"])
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory):
+    """The commands of "Try it", run in an empty folder."""
+    from hf_elmo.cli import main
+
+    folder = tmp_path_factory.mktemp("readme")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for command in hf_elmo_commands(blocks("README.md")["try"]):
+            command = [str(ROOT / word) if word.endswith(".txt") else word for word in command]
+            assert main(command) == 0, command
+    return folder
+
+
+def test_try_it_makes_vectors_of_every_sentence(tried):
+    import h5py
+
+    sentences = (ROOT / "hf_elmo" / "examples" / "sentences.txt").read_text(encoding="utf-8").splitlines()
+    with h5py.File(tried / "vectors.hdf5") as file:
+        for number, sentence in enumerate(sentences):
+            assert file[str(number)].shape == (len(sentence.split()), 24)
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_python_block_runs(tried, name, monkeypatch, capsys):
+    monkeypatch.chdir(tried)
+    exec(compile(blocks(name)["python"], name, "exec"), {})
+    assert "torch.Size([2, 10, 24])" in capsys.readouterr().out
