@@ -1,16 +1,8 @@
 """Registration of the Elmo classes with transformers' Auto classes, done by `import hf_elmo`."""
 
-import transformers
-from packaging.version import Version
+from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-if Version(transformers.__version__) < Version("5.0.0"):
-    raise ImportError(
-        f"hf_elmo needs transformers 5 or newer, found {transformers.__version__}: pip install -U transformers"
-    )
-
-from transformers import AutoConfig, AutoModel, AutoTokenizer  # noqa: E402
-
-from hf_elmo.modeling import ElmoConfig, ElmoModel, ElmoTokenizer  # noqa: E402
+from hf_elmo.modeling import ElmoConfig, ElmoModel, ElmoTokenizer
 
 
 def register_auto_classes() -> None:

@@ -24,9 +24,11 @@ STAND_IN = "\U0010ffff"
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 UNREACHABLE_WORD = re.compile(f"[\ud800-\udfff{STAND_IN}]|^$")
 
-MEMO_SIZE = 1 << 16  # rows of unknown words, and rows as lists, that a table remembers
+MEMO_SIZE = 1 << 16  # rows of unknown words, and rows as tuples, that a table remembers
 
 CORPUS_CHUNK = 1 << 14  # sentences of a corpus taken up at a time
+
+INTEGERS = tuple(range(WORD_PADDING + 1))  # one object for each id: copying a row then touches little memory
 
 _cut_warning_given = False
 
@@ -194,7 +196,7 @@ class WordTable:
             del self.vocabulary[tokenizer.pad_token]  # in a text it is a word like any other, and unknown
         self.longest = self.lengths.max()
         self._unknown_rows: dict[str, bytes] = {}
-        self._row_lists: dict[int | str, list[int]] = {}
+        self._row_tuples: dict[int | str, tuple[int, ...]] = {}
 
     @staticmethod
     def key_of(tokenizer) -> tuple:
@@ -204,14 +206,39 @@ class WordTable:
         sizes = backend.get_vocab_size(with_added_tokens=False), len(backend.get_added_tokens_decoder())
         return backend, *sizes, tokenizer.max_characters_per_token, *special
 
-    def char_ids(self, ids: np.ndarray, mask: np.ndarray, positions: Sequence[int], words: list[str]) -> np.ndarray:
-        """(N, C) int16 rows of (N,) token ids; zero where `mask` is 0, and of `words` at `positions`."""
+    def char_ids(self, ids: np.ndarray, mask: np.ndarray, positions: np.ndarray, words: list[str]) -> np.ndarray:
+        """(N, C) int64 rows of (N,) token ids; zero where `mask` is 0, and of `words` at `positions`."""
+        self._warn_of_known_words(ids)
         chars = np.take(self.rows, ids if mask.all() else np.where(mask, ids, self.padding_row), axis=0)
-        if self.longest > self.width - 2 and not _cut_warning_given:
-            warn_of_cut_words(self.lengths[ids], self.width)
         if words:
             chars[positions] = self._rows_of(words)
-        return chars
+        return chars.astype(np.int64)
+
+    def char_id_lists(self, ids: np.ndarray, mask: np.ndarray, positions: np.ndarray, words: list[str]) -> list:
+        """The same as N lists of integers, new to this call; equal words share one of them.
+
+        A list of its own for every word would cost as much time as the rest of the encoding.
+        """
+        self._warn_of_known_words(ids)
+        keys: list[int | str] = (ids if mask.all() else np.where(mask, ids, self.padding_row)).tolist()
+        for position, word in zip(positions.tolist(), words, strict=True):
+            keys[position] = word
+        distinct = set(keys)
+        if len(self._row_tuples) > MEMO_SIZE:
+            self._row_tuples.clear()
+        new = distinct.difference(self._row_tuples)
+        unknown = [key for key in new if isinstance(key, str)]
+        known = [key for key in new if isinstance(key, int)]
+        for key, row in chain(
+            zip(unknown, self._rows_of(unknown), strict=True), zip(known, self.rows[known], strict=True)
+        ):
+            self._row_tuples[key] = tuple(map(INTEGERS.__getitem__, row.tolist()))
+        lists = {key: list(self._row_tuples[key]) for key in distinct}
+        return list(map(lists.__getitem__, keys))
+
+    def _warn_of_known_words(self, ids: np.ndarray):
+        if self.longest > self.width - 2 and not _cut_warning_given:
+            warn_of_cut_words(self.lengths[ids], self.width)
 
     def _rows_of(self, words: list[str]) -> np.ndarray:
         new = set(words).difference(self._unknown_rows)
@@ -225,19 +252,6 @@ class WordTable:
             self._unknown_rows.update(zip(distinct, map(bytes, rows), strict=True))
         flat = b"".join([self._unknown_rows[word] for word in words])
         return np.frombuffer(flat, np.int16).reshape(-1, self.width)
-
-    def char_id_lists(self, chars: np.ndarray, keys: list[int | str]) -> list[list[int]]:
-        """(N, C) ids from `char_ids` as N lists, new to this call; words with the same key share one of them.
-
-        A list of its own for every word would cost as much time as the rest of the encoding.
-        """
-        last = dict(zip(keys, range(len(keys)), strict=True))
-        if len(self._row_lists) > MEMO_SIZE:
-            self._row_lists.clear()
-        new = [key for key in last if key not in self._row_lists]
-        self._row_lists.update(zip(new, chars[[last[key] for key in new]].tolist(), strict=True))
-        lists = {key: self._row_lists[key].copy() for key in last}  # what callers do to them stays theirs
-        return [lists[key] for key in keys]
 
 
 def as_samples(text, text_pair, split: bool) -> tuple[list, bool]:
@@ -280,8 +294,8 @@ def find_words(wanted: np.ndarray, ends: np.ndarray, encodings, samples, owners,
         columns = (here - starts[e]).tolist()
         # The lists of an encoding cost a fixed sum for each of its tokens, single questions three times as much.
         if 3 * len(columns) > len(encoding):
-            spans = encoding.word_ids if split else encoding.offsets
-            spans = [spans[column] for column in columns]
+            every_span = encoding.word_ids if split else encoding.offsets
+            spans = [every_span[column] for column in columns]
         else:
             spans = [encoding.token_to_word(c) if split else encoding.token_to_chars(c) for c in columns]
         sequences = [encoding.token_to_sequence(c) for c in columns] if paired else [0] * len(columns)

@@ -3,8 +3,13 @@
 
 from dataclasses import field
 
-from huggingface_hub.dataclasses import strict
-from transformers.configuration_utils import PreTrainedConfig
+from transformers.utils.versions import require_version
+
+# Here because every way of loading a model begins with this file; older releases would stop at some import below.
+require_version("transformers>=5.8.0", "This ELMo is written for it: pip install -U transformers")
+
+from huggingface_hub.dataclasses import strict  # noqa: E402
+from transformers.configuration_utils import PreTrainedConfig  # noqa: E402
 
 # Class of each auto class, for loading with `trust_remote_code=True`. Written into every saved config, because
 # transformers by itself records only the class that was saved.

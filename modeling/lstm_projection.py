@@ -5,6 +5,8 @@ Shapes: B sentences, T words, D `projection_size`, M `cell_size`, N real words o
 Gates stand in torch's order: input i, forget f, candidate g, output o.
 """
 
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -16,6 +18,10 @@ try:  # only needed while tracing; older or slimmer builds of torch lack it
     from torch._higher_order_ops.scan import scan
 except ImportError:
     scan = None  # type: ignore[assignment]
+
+
+# Words whose input product is made at once; their gates take 268 MB in the original model.
+ROWS_PER_PRODUCT = 4096
 
 
 class LstmWeights(NamedTuple):
@@ -137,7 +143,7 @@ def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
         return torch.zeros_like(inputs), state
     packed = pack_padded_sequence(inputs[order[:started]], sorted_lengths[:started], batch_first=True)
     alive = packed.batch_sizes.tolist()  # sentences longer than t, for every t
-    gates_from_input = F.linear(packed.data, weights.weight_ih, weights.bias).split(alive)  # T of (alive, 4M)
+    gates_from_input = _input_gates(packed.data, alive, weights, reverse)
 
     h0, c0 = state[0][order], state[1][order]
     recurrent = weights.weight_hh.t()
@@ -148,7 +154,8 @@ def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
             if alive[t] > h.shape[0]:  # sentences of t + 1 words begin here
                 h = torch.cat([h, h0[h.shape[0] : alive[t]]])
                 c = torch.cat([c, c0[c.shape[0] : alive[t]]])
-            h, c = _cell(torch.addmm(gates_from_input[t], h, recurrent), c, weights.weight_hr, cell_clip, proj_clip)
+            gates = torch.addmm(next(gates_from_input), h, recurrent)
+            h, c = _cell(gates, c, weights.weight_hr, cell_clip, proj_clip)
             outputs[t] = h
         last_h, last_c = [h], [c]
     else:
@@ -159,7 +166,8 @@ def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
                 last_h.append(h[count:])
                 last_c.append(c[count:])
                 h, c = h[:count], c[:count]
-            h, c = _cell(torch.addmm(gates_from_input[t], h, recurrent), c, weights.weight_hr, cell_clip, proj_clip)
+            gates = torch.addmm(next(gates_from_input), h, recurrent)
+            h, c = _cell(gates, c, weights.weight_hr, cell_clip, proj_clip)
             outputs[t] = h
         last_h.append(h)
         last_c.append(c)
@@ -172,6 +180,24 @@ def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
     h = torch.cat([*reversed(last_h), h0[started:]])
     c = torch.cat([*reversed(last_c), c0[started:]])
     return out[back], (h[back], c[back])
+
+
+def _input_gates(words: Tensor, alive: list[int], weights: LstmWeights, reverse: bool) -> Iterator[Tensor]:
+    """The input's share of the gates, (alive[t], 4M) for each step t in running order, from words (N, D) by step.
+
+    One product serves many steps, but not a whole book: the gates of a word are 32 times larger than its vector.
+    """
+    blocks, first, rows = [], 0, 0  # steps [first, last) of each block
+    for t, count in enumerate(alive):
+        if rows and rows + count > ROWS_PER_PRODUCT:
+            blocks.append((first, t))
+            first, rows = t, 0
+        rows += count
+    blocks.append((first, len(alive)))
+    starts = [0, *accumulate(alive)]
+    for first, last in reversed(blocks) if reverse else blocks:
+        gates = F.linear(words[starts[first] : starts[last]], weights.weight_ih, weights.bias).split(alive[first:last])
+        yield from reversed(gates) if reverse else gates
 
 
 def _scan(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):

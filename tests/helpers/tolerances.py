@@ -7,6 +7,8 @@ TOLERANCES = {
     ("parity", "float64"): 1e-9,
     # One sentence in other company: the matrix products round differently with their size.
     ("batch_invariance", "float32"): 5e-6,
+    # 1 added to a bias of about 2 in float32 and subtracted again: two roundings of half a unit (1.2e-7 each).
+    ("forget_bias_export", "float32"): 2.4e-7,
     # torch.compile and torch.export may fuse and reorder.
     ("compiled", "float32"): 1e-5,
     # One product of the word cache against the same product inside a sentence.

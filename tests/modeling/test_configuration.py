@@ -148,3 +148,15 @@ def test_default_is_the_original_model():
     parameters = sum(parameter.numel() for parameter in model.parameters())
     # 93.6 M published: 93 600 848 numbers in the released file, to which come a padding row of 16 and a mix of 4.
     assert parameters == 93_600_848 + 16 + 4
+
+
+def test_old_transformers_gets_one_clear_line(monkeypatch):
+    from importlib import metadata
+    from pathlib import Path
+
+    from hf_elmo.modeling import configuration_elmo
+
+    version = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "4.57.6" if name == "transformers" else version(name))
+    with pytest.raises(ImportError, match=r"transformers>=5\.8\.0 is required .* found transformers==4\.57\.6"):
+        exec(compile(Path(configuration_elmo.__file__).read_text(encoding="utf-8"), "configuration_elmo.py", "exec"), {})

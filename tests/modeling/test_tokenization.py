@@ -83,9 +83,7 @@ def test_char_ids_equal_those_stored_from_allennlp(model):
     assert len(names) == len(batches)
     tokenizer = ElmoTokenizer()
     for name, batch in zip(names, batches, strict=True):
-        ours = tokenizer(
-            batch, is_split_into_words=True, add_special_tokens=False, padding=True, return_tensors="np"
-        )
+        ours = tokenizer(batch, is_split_into_words=True, add_special_tokens=False, padding=True, return_tensors="np")
         np.testing.assert_array_equal(ours["char_ids"], stored[name])
 
 
@@ -498,8 +496,6 @@ def test_padding_is_that_of_the_plain_oracle(tokenizer, side):
     ids, mask = pad_plainly([ids for ids, _ in plain], 0, side)
     chars, _ = pad_plainly([chars for _, chars in plain], [0] * 50, side)
     for kind in (None, "np", "pt"):
-        encoded = tokenizer(
-            sentences, is_split_into_words=True, padding=True, padding_side=side, return_tensors=kind
-        )
+        encoded = tokenizer(sentences, is_split_into_words=True, padding=True, padding_side=side, return_tensors=kind)
         got = {key: value if kind is None else value.tolist() for key, value in encoded.items()}
         assert got == {"input_ids": ids, "char_ids": chars, "attention_mask": mask}

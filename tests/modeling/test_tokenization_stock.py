@@ -328,7 +328,12 @@ def test_remote_code_gives_the_same_ids_and_saves_itself_again(tmp_path):
     tokenizer.save_pretrained(tmp_path / "first")
     encoded = tokenizer(["the zebra", "北京"], padding=True)
     expected = f"{encoded['input_ids']} {sum(map(sum, encoded['char_ids'][0]))}"
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(tmp_path / "modules"), "PYTHONPATH": ""}
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_MODULES_CACHE": str(tmp_path / "modules"),
+        "PYTHONPATH": "",
+    }
     done = subprocess.run(
         [sys.executable, "-c", LOADER, str(tmp_path / "first"), str(tmp_path / "second")],
         capture_output=True,

@@ -1,0 +1,372 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""The command `hf-elmo`: convert | embed | benchmark.
+
+Results go to stdout, what is going on to stderr. Exit code 0: done; 1: failed, with one line on stderr (the traceback
+with --debug); 2: wrong use; 130: interrupted. Only the subcommand that runs imports torch and transformers.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hf_elmo import __version__
+
+FORMATS = ("safetensors", "hdf5", "npy")  # of hf_elmo.vector_files, which would load NumPy
+EXAMPLES = Path(__file__).resolve().parent / "examples"
+
+
+class WrongUse(Exception):
+    """The options contradict each other; shown with the usage, exit code 2."""
+
+
+class Command(NamedTuple):
+    """A subcommand: what it is for, how its parser is filled, what it does."""
+
+    summary: str
+    example: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; `argv` is without the program's name."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()  # a closed pipe shows here, not at the interpreter's end
+        return code
+    except SystemExit as stop:  # argparse: --help and wrong use
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        return _fail("interrupted; give the same command again to go on", 128 + signal.SIGINT)
+    except BrokenPipeError:  # `hf-elmo convert --list | head`: the reader has seen enough
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    except Exception as error:
+        if debug:
+            raise
+        return _fail(_one_line(error), 1)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    parser = _main_parser()
+    split = next((i for i, argument in enumerate(arguments) if argument in COMMANDS), len(arguments))
+    options = parser.parse_args(arguments[: split + 1])
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    command = COMMANDS[options.command]
+    subparser = argparse.ArgumentParser(
+        prog=f"hf-elmo {options.command}",
+        description=command.summary,
+        epilog=command.example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # a new option must not change what an old script means
+    )
+    command.add_arguments(subparser)
+    subparser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    # intermixed: `convert SOURCE --dtype float16 OUT` is understood as well
+    namespace = subparser.parse_intermixed_args(arguments[split + 1 :])
+    try:
+        return command.run(namespace)
+    except WrongUse as error:
+        subparser.error(str(error))
+
+
+def _main_parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name:<{width}}  {command.summary.splitlines()[0]}" for name, command in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="hf-elmo",
+        usage="hf-elmo [--help] [--version] [--debug] COMMAND ...",
+        description="ELMo in the transformers API.",
+        epilog=f"commands:\n{listing}\n\nhf-elmo COMMAND --help shows its options and an example.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"hf-elmo {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("command", nargs="?", choices=list(COMMANDS), help=argparse.SUPPRESS)
+    return parser
+
+
+def _fail(line: str, code: int) -> int:
+    print(f"hf-elmo: {line}", file=sys.stderr)
+    return code
+
+
+def _one_line(error: BaseException) -> str:
+    """The message of an error as one line; errors that are not meant for people get their type and advice."""
+    text = " ".join(str(error).split())
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f"{error.filename}: no such file or folder"
+    if isinstance(error, ValueError | OSError) and text:
+        return text
+    return f"{type(error).__name__}: {text} (--debug shows the traceback)"
+
+
+def _quieten_transformers() -> None:
+    """Loading a model shows bars of its own, of no use when it takes a second."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+# --- convert ---------------------------------------------------------------------------------------------------------
+
+
+def _add_convert_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = (
+        "hf-elmo convert SOURCE OUT [options]\n"
+        "       hf-elmo convert --options FILE --weights FILE OUT [options]\n"
+        "       hf-elmo convert --to-allennlp FOLDER OUT\n"
+        "       hf-elmo convert --list"
+    )
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="SOURCE OUT",
+        help="SOURCE: a folder with options.json and one weight file (.hdf5, or an AllenNLP state dict), or a name "
+        "from --list. OUT: the folder to make",
+    )
+    parser.add_argument("--list", action="store_true", help="print the published models that have a name, and stop")
+    parser.add_argument("--options", metavar="FILE", help="options.json, instead of SOURCE")
+    parser.add_argument("--weights", metavar="FILE", help="the weight file, instead of SOURCE")
+    parser.add_argument(
+        "--softmax", metavar="FILE", help="HDF5 file with softmax/W and softmax/b, kept as the LM head"
+    )
+    parser.add_argument("--vocab", metavar="FILE", help="vocabulary of the softmax, one word a line")
+    parser.add_argument("--token-embeddings", metavar="FILE", help="HDF5 file with `embedding`, bilm-tf's token cache")
+    parser.add_argument(
+        "--with-softmax", action="store_true", help="for a name: download its softmax and vocabulary too"
+    )
+    parser.add_argument("--dtype", default="float32", choices=["float32", "float16", "bfloat16"])
+    parser.add_argument("--verify", action="store_true", help="compute the same sentences from source and result")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.add_argument(
+        "--splitting",
+        default="punctuation",
+        choices=["punctuation", "whitespace"],
+        help="how raw text becomes words: each punctuation mark on its own (default), or at white space only",
+    )
+    parser.add_argument("--split-cjk", action="store_true", help="every Chinese character is a word")
+    parser.add_argument("--prefix", metavar="NAME", help="where the ELMo tensors begin in a larger state dict")
+    parser.add_argument(
+        "--download-dir", metavar="FOLDER", help="keep downloads here instead of $HF_HOME/hf_elmo; they are re-used"
+    )
+    parser.add_argument(
+        "--to-allennlp", action="store_true", help="the way back: FOLDER to options.json, weights.hdf5"
+    )
+
+
+def _run_convert(options: argparse.Namespace) -> int:
+    if options.list:
+        from hf_elmo.conversion.known_models import table
+
+        print(table())
+        return 0
+    source, out = _convert_paths(options)
+    _check_out(out, options.overwrite)
+    if options.to_allennlp:
+        from hf_elmo.conversion.to_allennlp import convert_to_allennlp
+
+        assert source is not None  # `_convert_paths` saw to it
+        _say(f"will write {source} as options.json and weights.hdf5 into {out}")
+        convert_to_allennlp(source, out)
+        print(f"{out}: ready for AllenNLP and bilm-tf")
+        return 0
+    files = _convert_files(source, options)
+    shown = ", ".join(f"{name} {value}" for name, value in files.items() if value is not None)
+    _say(f"will convert {shown} to {out} ({options.dtype})")
+    from hf_elmo.auto import register_auto_classes
+    from hf_elmo.conversion.convert import convert
+
+    register_auto_classes()  # so that the code files go into the folder
+    _quieten_transformers()
+    report = convert(
+        out=out,
+        **files,
+        token_embeddings=options.token_embeddings,
+        dtype=options.dtype,
+        verify=options.verify,
+        overwrite=options.overwrite,
+        splitting=options.splitting,
+        split_cjk=options.split_cjk,
+        prefix=options.prefix,
+        progress=_say,
+    )
+    _print_converted(out, report)
+    return 0
+
+
+def _convert_paths(options: argparse.Namespace) -> tuple[str | None, str]:
+    """SOURCE (None with --options and --weights) and OUT; says which are missing."""
+    paths = options.paths
+    if (options.options is None) != (options.weights is None):
+        raise WrongUse("--options and --weights belong together")
+    wanted = 1 if options.options is not None else 2
+    if len(paths) != wanted:
+        names = "OUT alone, besides --options and --weights" if wanted == 1 else "SOURCE and OUT"
+        raise WrongUse(f"needed is {names}; got {' '.join(paths) or 'nothing'}")
+    if options.to_allennlp and wanted == 1:
+        raise WrongUse("--to-allennlp needs FOLDER OUT, no --options and --weights")
+    return (None, paths[0]) if wanted == 1 else (paths[0], paths[1])
+
+
+def _check_out(out: str, overwrite: bool) -> None:
+    """Before any download: is the result going to have a place?"""
+    if Path(out).exists() and not overwrite:
+        raise FileExistsError(f"{out} exists already: give --overwrite, or another name")
+
+
+def _convert_files(source: str | None, options: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of `convert` that name files: from a folder, from the options, or downloaded."""
+    from hf_elmo.conversion.known_models import EXAMPLE_NAME, find_model
+
+    extra = {"softmax": options.softmax, "vocab": options.vocab}
+    if source is None:
+        return {"options": options.options, "weights": options.weights, **extra}
+    model = None if Path(source).exists() else find_model(source)
+    if options.with_softmax and model is None:
+        raise WrongUse("--with-softmax is for a name from --list; give a file with --softmax")
+    if model is not None:
+        from hf_elmo.conversion.download import cache_folder, download_model
+
+        _say(f"will download {model.name} to {cache_folder(options.download_dir) / model.name}, unless it is there")
+        files = dict(download_model(model, options.download_dir, with_softmax=options.with_softmax))
+        return {**files, **{name: value for name, value in extra.items() if value is not None}}
+    if source == EXAMPLE_NAME and not Path(source).exists():
+        _say("this is the example inside the package: random weights, so its vectors mean nothing")
+        return {"source": EXAMPLES, **extra}
+    if not Path(source).exists():
+        raise FileNotFoundError(
+            f"{source} is neither a folder nor a known name: hf-elmo convert --list shows the names"
+        )
+    return {"source": source, **extra}
+
+
+def _print_converted(out: str, report: dict) -> None:
+    print(f"{out}: converted. In Python:\n")
+    print("from transformers import AutoModel, AutoTokenizer")
+    print(f"tokenizer = AutoTokenizer.from_pretrained({out!r}, trust_remote_code=True)")
+    print(f"model = AutoModel.from_pretrained({out!r}, trust_remote_code=True)")
+
+
+# --- embed -----------------------------------------------------------------------------------------------------------
+
+
+def _add_embed_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a folder from hf-elmo convert, or a model id on the Hub")
+    parser.add_argument(
+        "input", metavar="INPUT", help="UTF-8 text, a sentence a line (.gz, .xz, .bz2 too); - for stdin"
+    )
+    parser.add_argument(
+        "output",
+        metavar="OUTPUT",
+        help="NAME.safetensors, NAME.hdf5 (or .h5; AllenNLP's layout), or NAME/ for a folder of NumPy files",
+    )
+    parser.add_argument("--revision", help="branch, tag or commit of a model on the Hub")
+    parser.add_argument(
+        "--layers",
+        default="mix",
+        metavar="all|top|mean|mix|N",
+        help="mix: the learned weighted sum, untrained the mean (default); mean, top, or layer N, 0 being the word "
+        "vectors: (n, 2D) each; all: (L+1, n, 2D). AllenNLP's --average, --top, --all are mean, top, all",
+    )
+    parser.add_argument(
+        "--pretokenized", action="store_true", help="words are what stands between white space, as AllenNLP's elmo"
+    )
+    parser.add_argument("--keep-boundaries", action="store_true", help="keep the vectors of <S> and </S>")
+    parser.add_argument("--dtype", default="float32", choices=["float32", "float16"], help="of the file")
+    parser.add_argument("--output-format", choices=FORMATS, help="instead of going by the ending of OUTPUT")
+    parser.add_argument(
+        "--forget-sentences",
+        action="store_true",
+        help=".hdf5: leave out sentence_to_index, which holds all the text and is built in memory",
+    )
+    parser.add_argument(
+        "--use-sentence-keys", action="store_true", help="the text of a line is its key, not its number"
+    )
+    parser.add_argument(
+        "--max-batch-words", type=_positive, default=4096, metavar="N", help="words in a batch, with padding (4096)"
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: cuda if there is one)")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: torch decides)")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
+    parser.add_argument("--restart", action="store_true", help="throw away what an unfinished run left")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"needed is a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def _run_embed(options: argparse.Namespace) -> int:
+    if options.layers not in ("all", "top", "mean", "mix") and not options.layers.isdecimal():
+        raise WrongUse(f"argument --layers: needed is all, top, mean, mix or a layer number, got {options.layers!r}")
+    from hf_elmo.embed_corpus import EmbedSettings, embed_corpus
+
+    _quieten_transformers()
+    print(embed_corpus(EmbedSettings(**{name: getattr(options, name) for name in EmbedSettings._fields})))
+    return 0
+
+
+# --- benchmark -------------------------------------------------------------------------------------------------------
+
+
+def _add_benchmark_arguments(parser: argparse.ArgumentParser) -> None:
+    from hf_elmo.benchmark import add_arguments
+
+    add_arguments(parser)
+
+
+def _run_benchmark(options: argparse.Namespace) -> int:
+    from hf_elmo.benchmark import run
+
+    return run(options) or 0
+
+
+COMMANDS = {
+    "convert": Command(
+        "Convert published ELMo weights (AllenNLP, bilm-tf) for transformers, or back.",
+        "example, without a download:\n"
+        "  hf-elmo convert tiny-random elmo-tiny\n"
+        "with the published small model (about 54 MB):\n"
+        "  hf-elmo convert small elmo-small --verify",
+        _add_convert_arguments,
+        _run_convert,
+    ),
+    "embed": Command(
+        "Write the vectors of every sentence of a text to a file.\n\n"
+        "A run that was stopped or killed goes on when the same command is given again. An empty line gives an array\n"
+        "of no words, (0, 2D), so that line numbers stay keys; with --use-sentence-keys it is an error.",
+        "example:\n"
+        "  hf-elmo convert tiny-random elmo-tiny\n"
+        "  echo 'The cat sat.' | hf-elmo embed elmo-tiny - vectors.safetensors\n"
+        "then in Python:\n"
+        "  from safetensors import safe_open\n"
+        '  safe_open("vectors.safetensors", "numpy").get_tensor("0").shape',
+        _add_embed_arguments,
+        _run_embed,
+    ),
+    "benchmark": Command(
+        "Measure speed on this machine, after a check that the results are right.",
+        "example:\n  hf-elmo benchmark tokenizer --words 20000 --runs 3",
+        _add_benchmark_arguments,
+        _run_benchmark,
+    ),
+}
