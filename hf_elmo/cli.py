@@ -185,14 +185,14 @@ def _run_convert(options: argparse.Namespace) -> int:
 
         assert source is not None  # `_convert_paths` saw to it
         _say(f"will write {source} as options.json and weights.hdf5 into {out}")
-        convert_to_allennlp(source, out)
+        convert_to_allennlp(source, out, overwrite=options.overwrite)
         print(f"{out}: ready for AllenNLP and bilm-tf")
         return 0
     files = _convert_files(source, options)
     shown = ", ".join(f"{name} {value}" for name, value in files.items() if value is not None)
     _say(f"will convert {shown} to {out} ({options.dtype})")
     from hf_elmo.auto import register_auto_classes
-    from hf_elmo.conversion.convert import convert
+    from hf_elmo.conversion.to_transformers import convert
 
     register_auto_classes()  # so that the code files go into the folder
     _quieten_transformers()

@@ -8,7 +8,7 @@ from itertools import chain, count, islice
 from typing import Any, NamedTuple
 
 import numpy as np
-from tokenizers import Tokenizer, models, trainers
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 from transformers.utils import logging, to_numpy
 
 logger = logging.get_logger(__name__)
@@ -22,7 +22,7 @@ BOUNDARY_WORDS = {"<S>": BEGIN_SENTENCE, "</S>": END_SENTENCE}
 # words). No vocabulary word may contain it, so a word with it is always unknown.
 STAND_IN = "\U0010ffff"
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-UNREACHABLE_WORD = re.compile(f"[\ud800-\udfff{STAND_IN}]|^$")
+UNREACHABLE_WORD = re.compile(rf"[\ud800-\udfff{STAND_IN}]|\A\Z")
 
 MEMO_SIZE = 1 << 16  # rows of unknown words, and rows as tuples, that a table remembers
 
@@ -30,7 +30,36 @@ CORPUS_CHUNK = 1 << 14  # sentences of a corpus taken up at a time
 
 INTEGERS = tuple(range(WORD_PADDING + 1))  # one object for each id: copying a row then touches little memory
 
+SPLITTINGS = ("punctuation", "whitespace")
+# Unified ideographs with their extensions, compatibility ideographs and the ideographic zero.
+CHINESE_CHARACTER = "[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd]"
+
+# WordPiece tries this before the rest of an unknown word. No word starts with it, so no word is ever cut in pieces.
+# The token-classification pipeline needs a model that has such a prefix to recognise words.
+IMPOSSIBLE_PREFIX = "\n\x00\n"
+
 _cut_warning_given = False
+
+
+def build_pre_tokenizer(splitting: str, split_cjk: bool) -> pre_tokenizers.PreTokenizer:
+    """The splitter of raw text for the settings of [`ElmoTokenizer`]."""
+    splitter = pre_tokenizers.BertPreTokenizer() if splitting == "punctuation" else pre_tokenizers.WhitespaceSplit()
+    if not split_cjk:
+        return splitter
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(CHINESE_CHARACTER), "isolated"), splitter])
+
+
+def build_backend(ids: dict[str, int], unk_token: str, splitting: str, split_cjk: bool) -> Tokenizer:
+    """The Rust tokenizer that splits raw text and gives each word its id."""
+    model = models.WordPiece(
+        ids,
+        unk_token=unk_token,
+        continuing_subword_prefix=IMPOSSIBLE_PREFIX,
+        max_input_chars_per_word=max(map(len, ids)),  # longer words need no search, quadratic in their length
+    )
+    backend = Tokenizer(model)
+    backend.pre_tokenizer = build_pre_tokenizer(splitting, split_cjk)
+    return backend
 
 
 def read_vocabulary_file(path: str | os.PathLike) -> list[str]:
@@ -228,10 +257,9 @@ class WordTable:
             self._row_tuples.clear()
         new = distinct.difference(self._row_tuples)
         unknown = [key for key in new if isinstance(key, str)]
-        known = [key for key in new if isinstance(key, int)]
-        for key, row in chain(
-            zip(unknown, self._rows_of(unknown), strict=True), zip(known, self.rows[known], strict=True)
-        ):
+        rows: dict[int | str, np.ndarray] = {key: self.rows[key] for key in new if isinstance(key, int)}
+        rows.update(zip(unknown, self._rows_of(unknown), strict=True))
+        for key, row in rows.items():
             self._row_tuples[key] = tuple(map(INTEGERS.__getitem__, row.tolist()))
         lists = {key: list(self._row_tuples[key]) for key in distinct}
         return list(map(lists.__getitem__, keys))
@@ -398,10 +426,13 @@ def frame_sentences(
 
 __all__ = [
     "LONE_SURROGATE",
+    "SPLITTINGS",
     "STAND_IN",
     "EncodedCorpus",
     "WordTable",
     "as_samples",
+    "build_backend",
+    "build_pre_tokenizer",
     "commonest_words",
     "find_words",
     "frame_sentences",

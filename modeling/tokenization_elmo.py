@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import models
 from transformers.tokenization_utils_base import BatchEncoding
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from .character_encoding import (
     LONE_SURROGATE,
+    SPLITTINGS,
     STAND_IN,
     EncodedCorpus,
     WordTable,
     as_samples,
+    build_backend,
+    build_pre_tokenizer,
     commonest_words,
     find_words,
     frame_sentences,
@@ -30,22 +33,6 @@ from .character_encoding import (
     warn_of_cut_words,
     words_to_char_ids,
 )
-
-SPLITTINGS = ("punctuation", "whitespace")
-# Unified ideographs with their extensions, compatibility ideographs and the ideographic zero.
-CHINESE_CHARACTER = "[\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd]"
-
-# WordPiece tries this before the rest of an unknown word. No word starts with it, so no word is ever cut in pieces.
-# The token-classification pipeline needs a model that has such a prefix to recognise words.
-IMPOSSIBLE_PREFIX = "\n\x00\n"
-
-
-def build_pre_tokenizer(splitting: str, split_cjk: bool) -> pre_tokenizers.PreTokenizer:
-    """The splitter of raw text for the settings of [`ElmoTokenizer`]."""
-    splitter = pre_tokenizers.BertPreTokenizer() if splitting == "punctuation" else pre_tokenizers.WhitespaceSplit()
-    if not split_cjk:
-        return splitter
-    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(CHINESE_CHARACTER), "isolated"), splitter])
 
 
 class ElmoTokenizer(TokenizersBackend):
@@ -112,16 +99,7 @@ class ElmoTokenizer(TokenizersBackend):
             words = read_vocabulary_file(vocab_file) if vocab_file is not None else vocab
             special = [str(token) for token in (bos_token, eos_token, unk_token) if token is not None]
             ids = number_words(words, special, None if pad_token is None else str(pad_token))
-            self._tokenizer = Tokenizer(
-                models.WordPiece(
-                    ids,
-                    unk_token=str(unk_token),
-                    continuing_subword_prefix=IMPOSSIBLE_PREFIX,
-                    # Longer words need no search, which takes time quadratic in their length.
-                    max_input_chars_per_word=max(map(len, ids)),
-                )
-            )
-            self._tokenizer.pre_tokenizer = build_pre_tokenizer(splitting, split_cjk)
+            self._tokenizer = build_backend(ids, str(unk_token), splitting, split_cjk)
         if not saved or bos_token is None or eos_token is None or kwargs.keys() & {"add_bos_token", "add_eos_token"}:
             kwargs.setdefault("add_bos_token", True)  # makes the base class write the template of marks anew
             kwargs.setdefault("add_eos_token", True)

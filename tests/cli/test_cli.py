@@ -236,6 +236,9 @@ def test_convert_keeps_what_is_there(source, tmp_path, capsys):
 def test_there_and_back_again(source, tmp_path, capsys):
     assert main(["convert", str(source), str(tmp_path / "hf")]) == 0
     assert main(["convert", "--to-allennlp", str(tmp_path / "hf"), str(tmp_path / "back")]) == 0
+    again = ["convert", "--to-allennlp", str(tmp_path / "hf"), str(tmp_path / "back")]
+    assert main(again) == 1  # it exists
+    assert main([*again, "--overwrite"]) == 0
     assert (tmp_path / "back" / "options.json").exists() and (tmp_path / "back" / "weights.hdf5").exists()
     assert main(["convert", str(tmp_path / "back"), str(tmp_path / "again")]) == 0
     first, second = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("hf", "again"))

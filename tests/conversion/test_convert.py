@@ -1,13 +1,14 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 import json
 import os
+import shutil
 import stat
 import sys
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny_checkpoints import (
     allennlp_state_dict,
     random_softmax,
@@ -18,7 +19,7 @@ from tiny_checkpoints import (
 from tolerances import TOLERANCES
 
 from hf_elmo.conversion import ConversionError, convert, verify_folder
-from hf_elmo.conversion.convert import package_version
+from hf_elmo.conversion.to_transformers import package_version
 from hf_elmo.modeling import ElmoModel, ElmoTokenizer
 
 WORDS = ["<S>", "</S>", "<UNK>", "the", "river", "a", "walk", "\u732b"]
@@ -27,6 +28,13 @@ WORDS = ["<S>", "</S>", "<UNK>", "the", "river", "a", "walk", "\u732b"]
 @pytest.fixture
 def source(tmp_path):
     return write_tiny_model(tmp_path / "source")
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pristine")
+    convert(write_tiny_model(folder / "source"), folder / "out")
+    return folder
 
 
 def write_vocabulary(path, words=WORDS):
@@ -59,9 +67,8 @@ def test_report_says_what_was_done(tmp_path, source):
 def test_folder_loads_and_holds_no_more_than_it_should(tmp_path, source):
     convert(source, tmp_path / "out")
     names = entries(tmp_path / "out")
-    assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "conversion.json"} <= set(
-        names
-    )
+    files = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "conversion.json"}
+    assert files | {"configuration_elmo.py", "modeling_elmo.py", "tokenization_elmo.py"} <= set(names)
     assert not {"vocab.txt", "lm_head.safetensors", "options.json"} & set(names)
     model = ElmoModel.from_pretrained(tmp_path / "out")
     assert model.dtype == torch.float32
@@ -262,7 +269,7 @@ def test_an_interruption_leaves_nothing_behind(tmp_path, source, monkeypatch, in
         raise interruption("stop")
 
     if step == "verify":
-        monkeypatch.setattr(sys.modules["hf_elmo.conversion.convert"], "verify_folder", interrupt)
+        monkeypatch.setattr(sys.modules["hf_elmo.conversion.to_transformers"], "verify_folder", interrupt)
     else:
         monkeypatch.setattr(ElmoModel, "save_pretrained", interrupt)
     with pytest.raises(interruption):
@@ -290,10 +297,9 @@ def test_a_target_that_cannot_be_written(tmp_path, source):
         ("scalar_mix.scalar_parameters", "mix_0"),
     ],
 )
-def test_verification_finds_one_changed_number(tmp_path, source, damage):
-    from safetensors.torch import save_file
-
-    convert(source, tmp_path / "out")
+def test_verification_finds_one_changed_number(tmp_path, pristine, damage):
+    shutil.copytree(pristine, tmp_path, dirs_exist_ok=True)
+    source = tmp_path / "source"
     name, layer = damage
     tensors = load_file(tmp_path / "out" / "model.safetensors")
     tensors[name][-1] += 1e-3

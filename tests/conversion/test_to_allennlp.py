@@ -36,7 +36,12 @@ def assert_same_meaning(a, b):
     assert json.loads(b.read_text())["char_cnn"]["n_characters"] == 262
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+# Reading the others is covered without a model in test_names.py and test_options.py.
+QUICK = {"no_char_projection", "no_lstm_projection", "one_layer_bare", "three_layers", "no_skip", "clips_tight"}
+QUICK |= {"highway_key_absent", "training_options", "long_words"}
+
+
+@pytest.mark.parametrize("variant", [pytest.param(v, marks=() if v in QUICK else pytest.mark.slow) for v in VARIANTS])
 def test_every_variant_converts_exactly_and_comes_back_byte_for_byte(tmp_path, variant):
     source = write_tiny_model(tmp_path / "source", variant)
     report = convert(source, tmp_path / "out", verify=True)

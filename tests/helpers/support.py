@@ -10,4 +10,6 @@ _shared = ROOT.parent / "shared"
 # Reference numbers and open data sets that are not part of the repository.
 SHARED: Path | None = _shared if (_shared / "fixtures").is_dir() else None
 
-requires_shared = pytest.mark.skipif(SHARED is None, reason="the reference data (../shared) is not beside the repository")
+requires_shared = pytest.mark.skipif(
+    SHARED is None, reason="the reference data (../shared) is not beside the repository"
+)

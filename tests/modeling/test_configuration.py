@@ -159,4 +159,6 @@ def test_old_transformers_gets_one_clear_line(monkeypatch):
     version = metadata.version
     monkeypatch.setattr(metadata, "version", lambda name: "4.57.6" if name == "transformers" else version(name))
     with pytest.raises(ImportError, match=r"transformers>=5\.8\.0 is required .* found transformers==4\.57\.6"):
-        exec(compile(Path(configuration_elmo.__file__).read_text(encoding="utf-8"), "configuration_elmo.py", "exec"), {})
+        exec(
+            compile(Path(configuration_elmo.__file__).read_text(encoding="utf-8"), "configuration_elmo.py", "exec"), {}
+        )

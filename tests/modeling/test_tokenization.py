@@ -432,6 +432,14 @@ def test_a_corpus_follows_template_normalizer_and_earlier_calls(tokenizer):
     assert corpus.char_ids.tolist() == sum(expected["char_ids"], [])
 
 
+@pytest.mark.parametrize(
+    "options", [{"padding": "max_length", "max_length": 9}, {"truncation": True, "max_length": 2}]
+)
+def test_padding_and_truncation_of_a_call_do_not_reach_the_corpus(tokenizer, options):
+    tokenizer("the cat", **options)
+    assert tokenizer.encode_corpus(["the cat"]).input_ids.tolist() == [1, 4, 5, 2]
+
+
 def test_a_corpus_in_several_chunks_and_an_empty_one(tokenizer, monkeypatch):
     monkeypatch.setattr(character_encoding, "CORPUS_CHUNK", 3)
     sentences = [f"the w{number % 4}" for number in range(11)]
