@@ -245,7 +245,8 @@ class ElmoModel(ElmoPreTrainedModel):
         if inputs_embeds is not None:
             words = inputs_embeds.to(self.dtype) * mask.unsqueeze(-1).to(self.dtype)  # (B, T, D)
         elif char_ids is not None:
-            char_ids = char_ids.reshape(*mask.shape, self.config.max_characters_per_token)
+            # .long(): data sets keep them as int16, a quarter of the size
+            char_ids = char_ids.reshape(*mask.shape, self.config.max_characters_per_token).long()
             words = self._encode_words(input_ids, char_ids, mask)
 
         layout = WordLayout.from_mask(mask)

@@ -145,6 +145,13 @@ def test_characters_flattened_by_a_collator_are_put_back(model):
     assert torch.equal(run(model, **flat).mixed_state, run(model, **batch).mixed_state)
 
 
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32])
+def test_characters_may_be_stored_in_fewer_bytes(model, dtype):
+    batch = random_batch([3, 2])
+    expected = run(model, **batch).mixed_state
+    assert torch.equal(run(model, **{**batch, "char_ids": batch["char_ids"].to(dtype)}).mixed_state, expected)
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
