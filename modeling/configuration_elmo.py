@@ -174,7 +174,7 @@ class ElmoConfig(PreTrainedConfig):
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
         for name in ("cell_clip", "proj_clip"):
             bound = getattr(self, name)
-            if bound is not None and not bound > 0:
+            if bound is not None and not 0 < bound < float("inf"):
                 raise ValueError(f"{name} must be a positive number, or None for no clipping, got {bound}")
 
 

@@ -204,6 +204,9 @@ def _scan(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
     """The loop as torch's `scan`, so that a traced graph keeps batch size and length open."""
     if scan is None:
         raise ValueError('backend "scan" needs torch._higher_order_ops.scan, which this torch lacks; use "packed"')
+    if not torch.compiler.is_compiling() and inputs.shape[1] == 0:  # a graph is never asked for no words
+        return torch.zeros_like(inputs), state
+    state = (state[0].contiguous(), state[1].contiguous())  # scan wants the layout that the steps give
     gates_from_input = F.linear(inputs, weights.weight_ih, weights.bias).transpose(0, 1)  # (T, B, 4M)
     steps = torch.arange(inputs.shape[1], device=inputs.device)
     alive = (steps.unsqueeze(1) < lengths.unsqueeze(0)).unsqueeze(2)  # (T, B, 1)
@@ -235,8 +238,8 @@ class LstmProjection(nn.Module):
         size, cell_size = config.projection_size, config.cell_size
         # Kept as text: a float attribute turns into a symbol under torch.compile(dynamic=True), which scan refuses;
         # text is always a constant.
-        self.cell_clip = repr(config.cell_clip)
-        self.proj_clip = repr(config.proj_clip)
+        self.cell_clip = "" if config.cell_clip is None else repr(float(config.cell_clip))
+        self.proj_clip = "" if config.proj_clip is None else repr(float(config.proj_clip))
         self.forget_bias = config.forget_bias
         self.backend = config.lstm_backend
         self.weight_ih = nn.Parameter(torch.empty(4 * cell_size, size))
@@ -259,7 +262,7 @@ class LstmProjection(nn.Module):
             lengths,
             state,
             reverse=reverse,
-            cell_clip=None if self.cell_clip == "None" else float(self.cell_clip),
-            proj_clip=None if self.proj_clip == "None" else float(self.proj_clip),
+            cell_clip=float(self.cell_clip) if self.cell_clip else None,
+            proj_clip=float(self.proj_clip) if self.proj_clip else None,
             backend=self.backend,
         )

@@ -68,21 +68,24 @@ class ElmoLayer(GradientCheckpointingLayer):
         self.backward_direction = LstmProjection(config)
 
     def forward(
-        self, hidden_states: Tensor, layout: WordLayout, state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """(B, T, 2D), forward half first -> (B, T, 2D), zero at padding; state (h (B, 2D), c (B, 2M))."""
-        states: tuple = (None, None)
-        if state is not None:
-            states = tuple(zip(*(part.chunk(2, dim=-1) for part in state), strict=True))
-        inputs = layout.to_left(hidden_states).chunk(2, dim=-1)
-        ahead, ahead_state = self.forward_direction(inputs[0], layout.lengths, states[0])
-        back, back_state = self.backward_direction(inputs[1], layout.lengths, states[1], reverse=True)
+        self, hidden_states: Tensor, layout: WordLayout, h: Tensor | None = None, c: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, 2D), state h (B, 2D) and c (B, 2M) -> the same three; forward half first, zero at padding.
+
+        All tensors are arguments and results of their own: reentrant checkpointing sees no gradient inside of others.
+        """
+        ahead_state = back_state = None
+        if h is not None and c is not None:
+            ahead_state, back_state = zip(h.chunk(2, dim=-1), c.chunk(2, dim=-1), strict=True)
+        ahead_inputs, back_inputs = layout.to_left(hidden_states).chunk(2, dim=-1)
+        ahead, ahead_state = self.forward_direction(ahead_inputs, layout.lengths, ahead_state)
+        back, back_state = self.backward_direction(back_inputs, layout.lengths, back_state, reverse=True)
         outputs = layout.to_place(torch.cat([ahead, back], dim=-1))
         if self.use_skip:
             # Added after the state is taken and not clipped: the recurrence never sees it.
             outputs = outputs + hidden_states
         h, c = (torch.cat(pair, dim=-1) for pair in zip(ahead_state, back_state, strict=True))
-        return outputs, (h, c)
+        return outputs, h, c
 
 
 @auto_docstring
@@ -95,6 +98,23 @@ class ElmoPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _no_split_modules = ["ElmoLayer", "CharCnn"]
     _can_record_outputs = {"hidden_states": ElmoLayer}
+
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> nn.Module:
+        """Follow a tokenizer whose vocabulary has grown: only `config.vocab_size` does, the alphabet is fixed.
+
+        Args:
+            new_num_tokens: words of the tokenizer; None changes nothing.
+            pad_to_multiple_of: round up to a multiple.
+            mean_resizing: without effect, there is no word embedding to extend.
+        Returns:
+            The character embeddings, unchanged.
+        """
+        if new_num_tokens is not None:
+            step = pad_to_multiple_of or 1
+            self.config.vocab_size = -(-new_num_tokens // step) * step
+        return self.get_input_embeddings()
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -166,8 +186,10 @@ class WordCache(NamedTuple):
 
     @staticmethod
     def fingerprint(char_cnn: CharCnn) -> list[tuple]:
-        # torch counts every in-place change of a tensor (optimiser step, load_state_dict) in _version.
-        return [(p.data_ptr(), p._version, p.dtype, p.device) for p in char_cnn.parameters()]
+        # torch counts in-place changes of a tensor (optimiser step, load_state_dict) in _version, not those by `.data`.
+        return [
+            (p.data_ptr(), 0 if p.is_inference() else p._version, p.dtype, p.device) for p in char_cnn.parameters()
+        ]
 
 
 @auto_docstring(
@@ -200,7 +222,9 @@ class ElmoModel(ElmoPreTrainedModel):
         """Compute the context-free vectors of the tokenizer's vocabulary once, to be looked up afterwards.
 
         AllenNLP's `vocab_to_cache`, without its traps: a word is taken from the cache only if its characters are those
-        the cached vector was made from, and only in eval mode and while the encoder's weights are unchanged.
+        the cached vector was made from, only in eval mode, and only where no gradient of the character encoder is
+        asked for. Optimiser steps, `load_state_dict` and `.to()` drop the cache; after writing into weights through
+        `.data` call this again.
 
         Args:
             tokenizer: an `ElmoTokenizer` with a vocabulary.
@@ -243,7 +267,7 @@ class ElmoModel(ElmoPreTrainedModel):
         """
         mask = self._check_inputs(input_ids, char_ids, attention_mask, inputs_embeds, state)
         if inputs_embeds is not None:
-            words = inputs_embeds.to(self.dtype) * mask.unsqueeze(-1).to(self.dtype)  # (B, T, D)
+            words = inputs_embeds.to(self.dtype).masked_fill(~mask.unsqueeze(-1), 0)  # (B, T, D)
         elif char_ids is not None:
             # .long(): data sets keep them as int16, a quarter of the size
             char_ids = char_ids.reshape(*mask.shape, self.config.max_characters_per_token).long()
@@ -253,10 +277,10 @@ class ElmoModel(ElmoPreTrainedModel):
         hidden_states = torch.cat([words, words], dim=-1)  # (B, T, 2D)
         all_layers, all_states = [hidden_states], []
         for index, layer in enumerate(self.layers):
-            layer_state = None if state is None else (state[0][index], state[1][index])
-            hidden_states, layer_state = layer(hidden_states, layout, layer_state)
+            h, c = (None, None) if state is None else (part[index].to(self.dtype) for part in state)
+            hidden_states, h, c = layer(hidden_states, layout, h, c)
             all_layers.append(hidden_states)
-            all_states.append(layer_state)
+            all_states.append((h, c))
 
         all_layers = [layer.to(hidden_states.device) for layer in all_layers]  # they differ under device_map
         mixed = tuple(mix(all_layers, mask) for mix in (self.scalar_mix, *self.extra_scalar_mixes))
@@ -317,31 +341,36 @@ class ElmoModel(ElmoPreTrainedModel):
     def _encode_words(self, input_ids: Tensor | None, char_ids: Tensor, mask: Tensor) -> Tensor:
         """Context-free vectors (B, T, D), zero at padding."""
         if torch.compiler.is_compiling():  # a graph cannot depend on how many words are real
-            return self.char_cnn(char_ids) * mask.unsqueeze(-1).to(self.dtype)
+            return self.char_cnn(char_ids).masked_fill(~mask.unsqueeze(-1), 0)
         vectors = torch.zeros(*mask.shape, self.config.projection_size, dtype=self.dtype, device=char_ids.device)
         wanted = mask
         cache = self._usable_word_cache()
         if cache is not None and input_ids is not None:
             ids = input_ids.clamp(0, len(cache.vectors) - 1)
             cached = mask & (cache.char_ids[ids] == char_ids).all(dim=-1)
-            vectors[cached] = cache.vectors[ids[cached]]
+            vectors[cached] = cache.vectors[ids[cached]].to(vectors.dtype)
             wanted = mask & ~cached
         if bool(wanted.any()):
-            vectors[wanted] = self.char_cnn(char_ids[wanted])
+            vectors[wanted] = self.char_cnn(char_ids[wanted]).to(vectors.dtype)  # autocast gives another
         return vectors
 
     def _usable_word_cache(self) -> WordCache | None:
         if self._word_cache is None or self.training:
             return None
+        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.char_cnn.parameters()):
+            return None  # a cached vector has no way back to the weights
         if self._word_cache.weights != WordCache.fingerprint(self.char_cnn):
-            logger.warning("The encoder's weights changed after cache_words(); the word cache is dropped.")
+            logger.warning(
+                "The encoder's weights were changed or moved after cache_words(): the word cache is dropped."
+            )
             self.clear_word_cache()
         return self._word_cache
 
 
 def _stack_states(states: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """h (B, 2D) and c (B, 2M) of every layer -> h (L, B, 2D) and c (L, B, 2M)."""
-    return torch.stack([h for h, _ in states]), torch.stack([c for _, c in states])
+    device = states[-1][0].device  # they differ under device_map
+    return torch.stack([h.to(device) for h, _ in states]), torch.stack([c.to(device) for _, c in states])
 
 
 __all__ = ["ElmoModel", "ElmoModelOutput", "ElmoPreTrainedModel"]

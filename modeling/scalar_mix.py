@@ -36,20 +36,20 @@ class ScalarMix(nn.Module):
         """
         if len(layers) != len(self.scalar_parameters):
             raise ValueError(f"got {len(layers)} layers to mix, the mix has {len(self.scalar_parameters)} weights")
-        keep = mask.unsqueeze(-1).to(layers[0].dtype)  # (B, T, 1)
         if self.do_layer_norm:
-            layers = [_normalize(layer, keep) for layer in layers]
+            layers = [_normalize(layer, mask) for layer in layers]
         weights = self.normalized_weights()
         mixed = weights[0] * layers[0]
         for weight, layer in zip(weights[1:], layers[1:], strict=True):
             mixed = mixed + weight * layer
-        return self.gamma * mixed * keep
+        return (self.gamma * mixed).masked_fill(~mask.unsqueeze(-1), 0)
 
 
-def _normalize(layer: Tensor, keep: Tensor) -> Tensor:
-    # AllenNLP's tiny value of each precision; half precision would lose 1e-13
-    epsilon = 1e-4 if layer.dtype == torch.float16 else 1e-13
-    count = keep.sum() * layer.shape[-1]
-    mean = (layer * keep).sum() / count
-    variance = (((layer - mean) * keep) ** 2).sum() / count
-    return (layer - mean) / torch.sqrt(variance + epsilon)
+def _normalize(layer: Tensor, mask: Tensor) -> Tensor:
+    # At least float32: half precision can neither count the numbers of a batch nor hold the tiny value.
+    wide = layer.to(torch.promote_types(layer.dtype, torch.float32))
+    padding = ~mask.unsqueeze(-1)  # (B, T, 1)
+    count = (mask.sum() * layer.shape[-1]).clamp(min=1)
+    mean = wide.masked_fill(padding, 0).sum() / count
+    variance = ((wide - mean) ** 2).masked_fill(padding, 0).sum() / count
+    return ((wide - mean) / torch.sqrt(variance + 1e-13)).to(layer.dtype)

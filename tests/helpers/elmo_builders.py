@@ -127,6 +127,6 @@ def largest_difference(got, expected) -> float:
     return (got - expected).abs().max().item() if got.numel() else 0.0
 
 
-def enable_checkpointing(model) -> None:
+def enable_checkpointing(model, settings: dict | None = None) -> None:
     """Gradient checkpointing under its newer or, before transformers 5.21, its older name."""
-    getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
+    getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)(settings)

@@ -68,6 +68,22 @@ def test_auto_is_not_for_one_graph():
 
 
 @pytest.mark.slow
+def test_exported_with_state_in_and_out():
+    model = tiny_model()
+    state = (torch.randn(2, 3, 24), torch.randn(2, 3, 40))
+    inputs = {**inputs_of([5, 3, 4], "right"), "state": state, "output_state": True}
+    sentences, words = torch.export.Dim("sentences"), torch.export.Dim("words")
+    axes = dict.fromkeys(["input_ids", "char_ids", "attention_mask"], {0: sentences, 1: words})
+    axes |= {"state": ({1: sentences}, {1: sentences}), "output_state": None}
+    program = torch.export.export(model, (), kwargs=inputs, dynamic_shapes=axes).module()
+    other = {**inputs_of([7, 2], "left"), "state": tuple(part[:, :2] for part in state), "output_state": True}
+    with torch.no_grad():
+        got, expected = program(**other), model(**other)
+    assert largest_difference(got.mixed_state, expected.mixed_state) <= COMPILED
+    assert largest_difference(got.state[1], expected.state[1]) <= COMPILED
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"dynamic": True}], ids=["default", "dynamic"])
 def test_compiled_by_default(settings):
     model = tiny_model()

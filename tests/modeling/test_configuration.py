@@ -29,6 +29,17 @@ ACTING = {
 }
 
 
+# Fields with a test of their own below, and fields the encoder only hands on: the tokenizer and language-model heads
+# use them (that they agree with the tokenizer is tested where they are written, in tests/conversion).
+ELSEWHERE = {"max_characters_per_token", "use_char_projection", "use_lstm_projection", "lstm_backend"}
+HANDED_ON = {"vocab_size", "pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "tie_word_embeddings"}
+
+
+def test_no_field_is_forgotten():
+    own = set(ElmoConfig.__annotations__)
+    assert own - {"model_type"} == set(SHAPING) | set(ACTING) | ELSEWHERE | HANDED_ON
+
+
 def shapes(config: ElmoConfig) -> dict:
     return {name: tuple(parameter.shape) for name, parameter in ElmoModel(config).named_parameters()}
 
@@ -106,6 +117,15 @@ def test_hidden_size_follows_the_projection_size():
         ElmoConfig(hidden_size=768)
 
 
+def test_numbers_of_numpy_are_numbers():
+    import numpy as np
+
+    batch = random_batch([3])
+    with torch.no_grad():
+        got = tiny_model(cell_clip=np.float64(0.6), proj_clip=np.float64(0.4))(**batch).mixed_state
+        assert torch.equal(got, tiny_model()(**batch).mixed_state)
+
+
 def test_settings_survive_saving(tmp_path):
     changed = {field: value for field, (value, _) in SHAPING.items()} | ACTING
     config = tiny_config(**changed, max_characters_per_token=20, lstm_backend="reference", vocab_size=9)
@@ -122,6 +142,8 @@ def test_settings_survive_saving(tmp_path):
     [
         ({"cell_clip": 0}, "cell_clip must be a positive number, or None for no clipping, got 0"),
         ({"proj_clip": -1.0}, "proj_clip must be a positive number"),
+        ({"cell_clip": float("inf")}, "cell_clip must be a positive number"),
+        ({"cell_clip": float("nan")}, "cell_clip must be a positive number"),
         ({"cell_clip": "3"}, "cell_clip"),
         ({"char_filters": []}, r"char_filters must be a non-empty list of \[width, count\] pairs"),
         ({"char_filters": [[1, 2], [3]]}, r"got \[3\] among them"),

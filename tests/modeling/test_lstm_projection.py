@@ -59,6 +59,35 @@ def test_packed_equals_reference(reverse, lengths, clips, projected):
         assert largest_difference(a, b) <= TOLERANCES["parity", "float64"]
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("case", [([3, 0, 7, 2], True, 0.5, 0.3), ([1], False, None, None)], ids=["clipped", "free"])
+def test_scan_equals_reference(reverse, case):
+    lengths, projected, cell_clip, proj_clip = case
+    weights = make_weights(projected=projected, cell=10 if projected else 6)
+    settings = {"reverse": reverse, "cell_clip": cell_clip, "proj_clip": proj_clip}
+    expected = run("reference", lengths, weights, **settings)
+    got = run("scan", lengths, weights, **settings)
+    for a, b in zip((got[0], *got[1], *got[2]), (expected[0], *expected[1], *expected[2]), strict=True):
+        assert largest_difference(a, b) <= TOLERANCES["parity", "float64"]
+
+
+def test_scan_takes_a_state_that_is_a_slice_and_no_words():
+    weights, state = make_weights(), tuple(torch.randn(2, 2 * size, dtype=torch.float64) for size in (6, 10))
+    halves = tuple(part.chunk(2, dim=-1)[1] for part in state)
+    for words in (3, 0):
+        inputs = torch.randn(2, words, 6, dtype=torch.float64)
+        arguments = inputs, weights, torch.tensor([words, words // 2]), halves
+        got, expected = (lstm_projection(*arguments, backend=backend) for backend in ("scan", "reference"))
+        for a, b in zip((got[0], *got[1]), (expected[0], *expected[1]), strict=True):
+            assert largest_difference(a, b) <= TOLERANCES["parity", "float64"]
+
+
+def test_a_torch_without_scan_is_named(monkeypatch):
+    monkeypatch.setitem(lstm_projection.__globals__, "scan", None)
+    with pytest.raises(ValueError, match='backend "scan" needs torch._higher_order_ops.scan.*use "packed"'):
+        run("scan", [2], make_weights())
+
+
 @pytest.mark.parametrize("rows", [1, 4, 7])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_blocks_of_the_input_product_change_nothing(monkeypatch, rows, reverse):
