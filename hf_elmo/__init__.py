@@ -61,9 +61,18 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-# As a command (`hf-elmo`, `python -m hf_elmo`) the package answers --help without loading torch; the subcommands that
-# need a model register the classes themselves.
-if Path(sys.argv[0] if sys.argv else "").name not in ("hf-elmo", "hf-elmo.exe", "-m"):
+def _runs_as_command() -> bool:
+    """Whether this process is `hf-elmo` or `python -m hf_elmo`, and not a program that imports the package."""
+    program = Path(sys.argv[0] if sys.argv else "").name
+    if program != "-m":  # what argv holds while Python looks for the module of `python -m`
+        return program in ("hf-elmo", "hf-elmo.exe")
+    flag = next((place for place, word in enumerate(sys.orig_argv) if word == "-m"), len(sys.orig_argv))
+    module = "".join(sys.orig_argv[flag + 1 : flag + 2])
+    return module == "hf_elmo" or module == "hf_elmo.cli"
+
+
+# A command answers --help without loading torch; its subcommands register the classes when they need a model.
+if not _runs_as_command():
     from hf_elmo.auto import register_auto_classes
 
     register_auto_classes()

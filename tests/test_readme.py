@@ -20,8 +20,9 @@ def hf_elmo_commands(block: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if "hf-elmo" in line]
 
 
-def test_ci_runs_the_readmes_test_command():
-    assert blocks("README.md")["test"].strip() in (ROOT / ".ci" / "run").read_text().splitlines()
+@pytest.mark.parametrize("name", ["try", "test"])
+def test_ci_runs_the_readmes_commands(name):
+    assert "\n" + blocks("README.md")[name] in (ROOT / ".ci" / "run").read_text()
 
 
 def test_both_languages_give_the_same_commands():
