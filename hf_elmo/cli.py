@@ -154,7 +154,9 @@ def _add_convert_arguments(parser: argparse.ArgumentParser) -> None:
         "--with-softmax", action="store_true", help="for a name: download its softmax and vocabulary too"
     )
     parser.add_argument("--dtype", default="float32", choices=["float32", "float16", "bfloat16"])
-    parser.add_argument("--verify", action="store_true", help="compute the same sentences from source and result")
+    parser.add_argument(
+        "--verify", action="store_true", help="compute sentences from source and result; print how they differ"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.add_argument(
         "--splitting",
@@ -208,7 +210,7 @@ def _run_convert(options: argparse.Namespace) -> int:
         prefix=options.prefix,
         progress=_say,
     )
-    _print_converted(out, report)
+    _print_converted(out, report, options.dtype)
     return 0
 
 
@@ -258,11 +260,28 @@ def _convert_files(source: str | None, options: argparse.Namespace) -> dict[str,
     return {"source": source, **extra}
 
 
-def _print_converted(out: str, report: dict) -> None:
+def _print_converted(out: str, report: dict, dtype: str) -> None:
+    if report["verification"] is not None:
+        _print_verification(report["verification"], dtype)
     print(f"{out}: converted. In Python:\n")
     print("from transformers import AutoModel, AutoTokenizer")
     print(f"tokenizer = AutoTokenizer.from_pretrained({out!r}, trust_remote_code=True)")
     print(f"model = AutoModel.from_pretrained({out!r}, trust_remote_code=True)")
+
+
+def _print_verification(found: dict[str, Any], dtype: str) -> None:
+    """What `hf_elmo.conversion.verify_folder` found out."""
+    largest = {name: max(found[name]["largest_difference"].values()) for name in ("float64", "float32")}
+    print(
+        f"verified: {found['sentences']} sentences, {found['words']} words computed again with NumPy from the original "
+        f"files; largest difference {largest['float64']:.1e} in float64, {largest['float32']:.1e} in float32"
+    )
+    effect = found.get(f"effect_of_{dtype}")
+    if effect is not None:
+        print(
+            f"rounding the weights to {dtype} changes the vectors by up to {max(effect.values()):.1e}; "
+            "this is not in the numbers above"
+        )
 
 
 # --- embed -----------------------------------------------------------------------------------------------------------
@@ -305,7 +324,9 @@ def _add_embed_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: cuda if there is one)")
     parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: torch decides)")
-    parser.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace OUTPUT if it exists; a folder only if embed made it"
+    )
     parser.add_argument("--restart", action="store_true", help="throw away what an unfinished run left")
 
 

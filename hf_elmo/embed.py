@@ -97,7 +97,8 @@ def embed_sentences(
     Returns:
         An iterator of arrays (n, 2D), for layers="all" (L+1, n, 2D), n being the sentence's words. An empty sentence has n = 0.
     Raises:
-        EmbedError: an argument is not one of those above; a sentence is neither text nor words, named by its position.
+        EmbedError: an argument is not one of those above; the tokenizer's words have another number of characters than
+            the model's; a sentence is neither text nor words, named by its position.
     """
     windows = embed_windows(
         model,
@@ -129,6 +130,13 @@ def embed_windows(
     if not hasattr(model, "char_cnn"):
         raise EmbedError(
             f"model is {type(model).__name__}; needed is ElmoModel (inside a model with a head: model.elmo)"
+        )
+    # The model gets word vectors here, so its own check of the width does not see the character ids.
+    width, wanted = getattr(tokenizer, "max_characters_per_token", "no"), model.config.max_characters_per_token
+    if width != wanted:
+        raise EmbedError(
+            f"tokenizer gives {width} character ids for each word (max_characters_per_token), the config of the model "
+            f"says {wanted}: take the tokenizer saved with the model"
         )
     choice = check_layers(layers, model.config)
     if dtype not in ("float32", "float16"):
@@ -227,7 +235,7 @@ def _embed_window(
     starts = np.cumsum([0, *lengths])
     word_of = [inverse.ravel()[starts[i] : starts[i + 1]] for i in range(len(window))]
 
-    was_training = model.training
+    modes = [(part, part.training) for part in model.modules()]  # some may be frozen in eval mode, others not
     model.eval()
     try:
         word_vectors = model.char_cnn(torch.from_numpy(distinct.astype(np.int64)).to(model.device))  # (words, D)
@@ -248,5 +256,6 @@ def _embed_window(
                 inner = slice(cut[0], lengths[position] - cut[1])
                 results[position] = vectors[row, ..., inner, :].copy()  # a view would keep the batch alive
     finally:
-        model.train(was_training)
+        for part, training in modes:
+            part.training = training
     return results

@@ -12,6 +12,7 @@ import hashlib
 import json
 import lzma
 import os
+import re
 import shutil
 import sys
 import zlib
@@ -22,9 +23,25 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from hf_elmo import __version__
-from hf_elmo.vector_files import KeyCheck, Shards, VectorShape, discard, format_of, is_assembled, write_vectors
+from hf_elmo.vector_files import (
+    ASSEMBLED,
+    FORMAT_NAME,
+    REPLACED,
+    KeyCheck,
+    Shards,
+    VectorShape,
+    check_output,
+    discard,
+    format_of,
+    is_assembled,
+    write_vectors,
+)
 
-LOCK_NAME = "lock"
+LOCK_NAME, RECORD_NAME = "lock", "run.json"
+BEFORE_RECORD = {LOCK_NAME, "input.new.txt", RECORD_NAME + ".new"}  # what may be there when run.json is not yet
+OWN_NAMES = re.compile(
+    rf"lock|run\.json(\.new)?|input(\.new)?\.txt|{ASSEMBLED}(\.\w+)?|{REPLACED}|shard-\d+\.safetensors(\.new)?"
+)
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
@@ -167,6 +184,8 @@ def embed_corpus(settings: EmbedSettings, say: Callable[[str], None] | None = No
         raise CorpusError("a NumPy folder has no keys: leave out --use-sentence-keys")
     output = Path(settings.output)
     part = output.with_name(output.name + ".part")
+    check_output(kind, output)
+    _check_part(part)
     if not output.parent.is_dir():
         raise CorpusError(f"the folder {output.parent} of the output does not exist: make it first")
     if output.exists() and not settings.overwrite and not is_assembled(part, kind):
@@ -176,17 +195,47 @@ def embed_corpus(settings: EmbedSettings, say: Callable[[str], None] | None = No
     part.mkdir(exist_ok=True)
     with _alone(part, output):
         if settings.restart:
-            for path in part.iterdir():
-                if path.name != LOCK_NAME:
-                    discard(path)
+            _clear(part)
         try:
             summary = _Run(settings, kind, output, part, say).finish()
         except BaseException:
             if not any(part.glob("shard-*")):  # nothing to go on with
-                discard(part)
+                with contextlib.suppress(OSError):  # of the two errors, the first one is the one to see
+                    _clear(part)
             raise
-    discard(part)
+        _clear(part)
     return summary
+
+
+def _check_part(part: Path) -> None:
+    """Refuse a folder for the pieces that is not from an earlier run; what is in it may be thrown away.
+
+    Raises:
+        CorpusError: there is something else of this name.
+    """
+    if not part.exists():
+        return
+    names = {path.name for path in part.iterdir()} if part.is_dir() else {part.name}
+    if names <= BEFORE_RECORD:
+        return
+    try:
+        record = json.loads((part / RECORD_NAME).read_text(encoding="utf-8"))
+        ours = isinstance(record, dict) and record.keys() >= {"hf_elmo", "model", "input"}
+    except OSError:
+        ours = False
+    except ValueError:  # cut off by a power failure, or of another program
+        ours = all(map(OWN_NAMES.fullmatch, names))
+    if not ours:
+        raise CorpusError(
+            f"{part}, where the pieces would go, is not from hf-elmo embed: move it away, or give OUTPUT another name"
+        )
+
+
+def _clear(part: Path) -> None:
+    """Remove what runs leave, all but the lock and what somebody put beside it; run.json, which marks the rest, last."""
+    for path in sorted(part.iterdir(), key=lambda path: path.name == RECORD_NAME):
+        if path.name != LOCK_NAME and OWN_NAMES.fullmatch(path.name):
+            discard(path)
 
 
 class _Run:
@@ -246,7 +295,7 @@ class _Run:
             "dtype": settings.dtype,
             "hf_elmo": __version__,
         }
-        record = self.part / "run.json"
+        record = self.part / RECORD_NAME
         try:
             before = json.loads(record.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -263,7 +312,7 @@ class _Run:
                 f"{self.part} is an unfinished run with other settings ({shown}): repeat that command to finish it, or "
                 "give --restart to throw its pieces away"
             )
-        temporary = record.with_name("run.json.new")
+        temporary = record.with_name(RECORD_NAME + ".new")
         temporary.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, record)
 
@@ -324,7 +373,7 @@ class _Run:
     def _assemble(self, source: Path, shards: Shards) -> None:
         settings = self.settings
         metadata = {
-            "format": "hf_elmo embed",
+            "format": FORMAT_NAME,
             "hf_elmo": __version__,
             "model": settings.model,
             "revision": str(settings.revision),
@@ -349,15 +398,25 @@ class _Run:
 
 @contextlib.contextmanager
 def _alone(part: Path, output: Path) -> Iterator[None]:
-    """Keep a second run with the same output out; the lock goes with the process, however it ends."""
+    """Keep a second run with the same output out; the lock goes with the process, however it ends.
+
+    Afterwards the folder goes if nothing but the lock is left: not earlier, as Windows removes no open file.
+    """
     from filelock import Timeout
     from huggingface_hub.utils import WeakFileLock
 
+    held = False
     try:
         with WeakFileLock(part / LOCK_NAME, timeout=1):
+            held = True
             yield
     except Timeout as error:
         raise CorpusError(f"another hf-elmo embed is writing {output}: wait for it, or stop it") from error
+    finally:
+        with contextlib.suppress(OSError):
+            if held and {path.name for path in part.iterdir()} <= {LOCK_NAME}:
+                (part / LOCK_NAME).unlink(missing_ok=True)
+                part.rmdir()
 
 
 def _say(line: str) -> None:

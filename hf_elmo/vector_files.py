@@ -25,7 +25,10 @@ from safetensors.numpy import save_file
 
 SUFFIXES = {".safetensors": "safetensors", ".hdf5": "hdf5", ".h5": "hdf5"}
 ASSEMBLED = "assembled"
+REPLACED = "replaced"
 FORMATS = ("safetensors", "hdf5", "npy")
+FORMAT_NAME = "hf_elmo embed"  # "format" in the metadata of every file
+NUMPY_FILES = {"vectors.npy", "offsets.npy", "info.json"}
 
 # safetensors refuses to read a longer header.
 LARGEST_SAFETENSORS_HEADER = 100_000_000
@@ -72,6 +75,33 @@ def format_of(output: str, explicit: str | None = None) -> str:
             f"--output-format {'|'.join(FORMATS)}"
         )
     return SUFFIXES[suffix]
+
+
+def check_output(kind: str, output: Path) -> None:
+    """Refuse an output that is a folder with anything in it but vectors of an earlier run: it would be removed.
+
+    Raises:
+        VectorFileError: a file format and `output` is a folder; a folder with files of somebody else, named.
+    """
+    if not output.is_dir():
+        return
+    if kind != "npy":
+        raise VectorFileError(f"{output} is a folder, and {kind} is one file: give another name")
+    names = sorted(path.name for path in output.iterdir())
+    foreign = [name for name in names if name not in NUMPY_FILES] if _is_numpy_folder(output) else names
+    if foreign:
+        shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise VectorFileError(
+            f"{output} is a folder with files that are not from hf-elmo embed ({shown}): give another name, or empty it"
+        )
+
+
+def _is_numpy_folder(folder: Path) -> bool:
+    try:
+        info = json.loads((folder / "info.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(info, dict) and info.get("format") == FORMAT_NAME and (folder / "vectors.npy").is_file()
 
 
 class Shards:
@@ -139,8 +169,10 @@ def write_vectors(
         sentences: text of each sentence, for `sentence_to_index` of the HDF5 layout; None leaves that out.
         metadata: short facts about the run, kept inside the file.
     Raises:
-        VectorFileError: too many sentences for the format, or a key the format cannot hold.
+        VectorFileError: too many sentences for the format, a key the format cannot hold, or `output` is a folder that
+            `check_output` refuses.
     """
+    check_output(kind, output)
     # In the folder of the pieces, which lies beside the output: on the same file system, and cleaned up with them.
     temporary, mark = shards.folder / f"assembled.{kind}", shards.folder / ASSEMBLED
     mark.unlink(missing_ok=True)
@@ -155,9 +187,12 @@ def write_vectors(
     for path in temporary.iterdir() if temporary.is_dir() else [temporary]:
         _sync(path)
     mark.touch()
-    if output.is_dir() or temporary.is_dir():
-        discard(output)  # a folder cannot be replaced in one step
+    old = shards.folder / REPLACED
+    discard(old)
+    if temporary.is_dir() and output.exists():
+        os.replace(output, old)  # a folder cannot be replaced in one step, and half removed it is not known as ours
     os.replace(temporary, output)
+    discard(old)
 
 
 def is_assembled(folder: Path, kind: str) -> bool:

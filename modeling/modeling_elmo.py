@@ -5,7 +5,7 @@ Shapes: B sentences, T words, C characters of a word, D `projection_size`, M `ce
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +101,7 @@ class ElmoPreTrainedModel(PreTrainedModel):
 
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
-    ) -> nn.Module:
+    ) -> nn.Embedding:
         """Follow a tokenizer whose vocabulary has grown: only `config.vocab_size` does, the alphabet is fixed.
 
         Args:
@@ -114,7 +114,7 @@ class ElmoPreTrainedModel(PreTrainedModel):
         if new_num_tokens is not None:
             step = pad_to_multiple_of or 1
             self.config.vocab_size = -(-new_num_tokens // step) * step
-        return self.get_input_embeddings()
+        return cast(nn.Embedding, self.get_input_embeddings())
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

@@ -1,6 +1,7 @@
 """The command line as a whole: help, exit codes, one-line errors, downloads, what is printed."""
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -180,6 +181,16 @@ def test_convert_ends_with_lines_that_load_the_result(source, tmp_path, capsys, 
     assert main(["convert", str(source), "--dtype", "float16", "it's", "--split-cjk", "--verify"]) == 0
     out, err = capsys.readouterr()
     assert err.startswith(f"will convert source {source} to it's (float16)")
+    report = json.loads((tmp_path / "it's" / "conversion.json").read_text(encoding="utf-8"))["verification"]
+    largest = {name: max(report[name]["largest_difference"].values()) for name in ("float64", "float32")}
+    assert out.splitlines()[0] == (
+        f"verified: {report['sentences']} sentences, {report['words']} words computed again with NumPy from the original "
+        f"files; largest difference {largest['float64']:.1e} in float64, {largest['float32']:.1e} in float32"
+    )
+    assert out.splitlines()[1] == (
+        f"rounding the weights to float16 changes the vectors by up to {max(report['effect_of_float16'].values()):.1e}; "
+        "this is not in the numbers above"
+    )
     code = out.split("In Python:")[1].strip()
     assert len(code.splitlines()) == 3
     names = {}
@@ -218,11 +229,12 @@ def test_the_printed_lines_work_without_the_package(converted, tmp_path):
     assert finished.stdout.strip() == "(1, 4, 8)", finished.stderr
 
 
-def test_convert_with_options_and_weights(source, tmp_path):
+def test_convert_with_options_and_weights(source, tmp_path, capsys):
     files = ["--options", str(source / "options.json"), "--weights", str(source / "weights.hdf5")]
     assert main(["convert", *files, str(tmp_path / "a")]) == 0
     assert main(["convert", str(tmp_path / "b"), *files]) == 0
     assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()
+    assert "verified" not in capsys.readouterr().out
 
 
 def test_convert_keeps_what_is_there(source, tmp_path, capsys):

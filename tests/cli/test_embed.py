@@ -183,7 +183,8 @@ def test_half_precision_is_rounded_at_the_end_only(model, tokenizer):
     full = list(embed_sentences(model, tokenizer, SENTENCES))
     for item, other in zip(embed_sentences(model, tokenizer, SENTENCES, dtype="float16"), full, strict=True):
         assert item.dtype == np.float16
-        np.testing.assert_allclose(item, other, rtol=1e-3, atol=1e-4)
+        limit = TOLERANCES["half_file_against_float32", "float16"]
+        np.testing.assert_allclose(item.astype(np.float64), other, rtol=0, atol=limit)
 
 
 def test_a_mix_with_layer_norm_is_computed_sentence_by_sentence(tokenizer):
@@ -199,6 +200,20 @@ def test_the_models_mode_is_left_as_it_was(model, tokenizer):
     assert list(embed_sentences(model, tokenizer, ["a"]))
     assert model.training
     model.eval()
+
+
+def test_parts_that_were_in_eval_mode_stay_so(tokenizer):
+    model = make_model().train()
+    model.char_cnn.eval()
+    model.layers[0].forward_direction.eval()
+    before = {name: module.training for name, module in model.named_modules()}
+    assert list(embed_sentences(model, tokenizer, ["a"]))
+    assert {name: module.training for name, module in model.named_modules()} == before
+    with pytest.raises(IndexError):  # an error leaves them alone too
+        module._embed_window(
+            model, [np.full((3, 50), 10**4)], module.check_layers("mix", model.config), (1, 1), "float32", 9
+        )
+    assert {name: module.training for name, module in model.named_modules()} == before
 
 
 def test_arrays_do_not_keep_their_batch_alive(model, tokenizer):
@@ -218,6 +233,9 @@ def test_wrong_arguments_are_refused_at_once(model, tokenizer):
         embed_sentences(model, tokenizer, "a sentence")
     with pytest.raises(EmbedError, match="model is Linear; needed is ElmoModel"):
         embed_sentences(torch.nn.Linear(1, 1), tokenizer, [])
+    message = "tokenizer gives 20 character ids for each word .* config of the model says 50: take the tokenizer saved"
+    with pytest.raises(EmbedError, match=message):
+        embed_sentences(model, ElmoTokenizer(max_characters_per_token=20), [])
     with pytest.raises(EmbedError, match="sentence 1 is neither a string nor a list of words: 7"):
         list(embed_sentences(model, tokenizer, ["a", 7]))
     with pytest.raises(EmbedError, match="sentence 0 is neither a string nor a list of words"):

@@ -116,7 +116,8 @@ def test_a_numpy_folder(folder, corpus, tmp_path, wanted):
     vectors, offsets = np.load(tmp_path / "v" / "vectors.npy", mmap_mode="r"), np.load(tmp_path / "v" / "offsets.npy")
     assert vectors.dtype == np.float16
     for line, other in enumerate(wanted(layers=2, dtype="float16")):
-        np.testing.assert_allclose(vectors[offsets[line] : offsets[line + 1]], other, atol=1e-3)
+        item = vectors[offsets[line] : offsets[line + 1]].astype(np.float64)
+        np.testing.assert_allclose(item, other, rtol=0, atol=TOLERANCES["half_file_against_half", "float16"])
 
 
 def test_a_repeated_run_writes_the_same_bytes(folder, corpus, tmp_path, many_windows):
@@ -263,7 +264,7 @@ def test_a_kill_before_the_tidying_up_costs_nothing(folder, corpus, tmp_path, mo
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(embed_corpus, "discard", killed)
+        patch.setattr(embed_corpus, "_clear", killed)
         with pytest.raises(Killed):
             run(folder, corpus, tmp_path / "v.h5")
     before = (tmp_path / "v.h5").stat().st_mtime_ns
@@ -281,6 +282,36 @@ def test_an_existing_output_is_replaced_on_request_only(folder, corpus, tmp_path
     assert run(folder, corpus, output, "--overwrite") == 0
     with h5py.File(output) as file:
         assert "0" in file
+
+
+def test_what_was_put_beside_the_pieces_stays(folder, corpus, tmp_path, many_windows, monkeypatch):
+    part = tmp_path / "v.h5.part"
+    with monkeypatch.context() as patch:
+        kill_after(patch, 2)
+        with pytest.raises(Killed):
+            run(folder, corpus, tmp_path / "v.h5", "--max-batch-words", "10")
+    (part / "thesis.txt").write_text("mine", encoding="utf-8")
+    assert run(folder, corpus, tmp_path / "v.h5", "--restart") == 0
+    assert [path.name for path in part.iterdir() if path.name != "lock"] == ["thesis.txt"]
+
+
+def test_an_input_that_grows_meanwhile_is_noticed(folder, corpus, tmp_path, monkeypatch, capsys):
+    real = embed_corpus.scan_input
+
+    def scan(path, keys=None):
+        facts = real(path, keys)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write("one more\n")
+        return facts
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embed_corpus, "scan_input", scan)
+        assert run(folder, corpus, tmp_path / "v.h5") == 1
+    assert "in.txt changed while it was read: give --restart" in line_of(capsys)
+    assert not (tmp_path / "v.h5").exists()
+    assert run(folder, corpus, tmp_path / "v.h5", "--restart") == 0
+    with h5py.File(tmp_path / "v.h5") as file:
+        assert "64" in file
 
 
 def test_two_runs_do_not_write_the_same_output(folder, corpus, tmp_path, capsys):
@@ -367,7 +398,7 @@ def test_kill_9_and_the_same_command_again(folder, tmp_path):
 
     process = subprocess.Popen(command(output), env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while len(list(part.glob("shard-*"))) < 20 and time.monotonic() < deadline and process.poll() is None:
+    while len(list(part.glob("shard-*.safetensors"))) < 20 and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+from hf_elmo import vector_files
 from hf_elmo.vector_files import (
     KeyCheck,
     Shards,
     VectorFileError,
     VectorShape,
+    check_output,
     format_of,
     is_assembled,
     write_vectors,
@@ -123,7 +125,6 @@ def test_hdf5_with_sentences_as_keys(filled, tmp_path):
 def test_a_numpy_folder_can_be_memory_mapped(filled, tmp_path):
     shards, arrays = filled
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "old.npy").touch()
     write_vectors("npy", tmp_path / "out", shards, None, None, {"layers": "mix"})
     vectors = np.load(tmp_path / "out" / "vectors.npy", mmap_mode="r")
     offsets = np.load(tmp_path / "out" / "offsets.npy")
@@ -131,7 +132,61 @@ def test_a_numpy_folder_can_be_memory_mapped(filled, tmp_path):
     for line, wanted in enumerate(arrays):
         np.testing.assert_array_equal(vectors[..., offsets[line] : offsets[line + 1], :], wanted)
     assert json.loads((tmp_path / "out" / "info.json").read_text(encoding="utf-8")) == {"layers": "mix"}
-    assert not (tmp_path / "out" / "old.npy").exists()
+
+
+def make_folder(path, *names, info=None):
+    path.mkdir()
+    for name in names:
+        (path / name).write_text(name, encoding="utf-8")
+    if info is not None:
+        (path / "info.json").write_text(info, encoding="utf-8")
+    return path
+
+
+OURS = '{"format": "hf_elmo embed"}'
+
+
+@pytest.mark.parametrize(
+    ("names", "info", "shown"),
+    [
+        (["thesis.txt"], None, "thesis.txt"),
+        (["vectors.npy"], None, "vectors.npy"),
+        (["vectors.npy"], "[]", "info.json, vectors.npy"),
+        (["vectors.npy"], "no json", "info.json, vectors.npy"),
+        (["vectors.npy"], '{"format": "another"}', "info.json, vectors.npy"),
+        (["offsets.npy"], OURS, "info.json, offsets.npy"),
+        (["vectors.npy", "thesis.txt"], OURS, "thesis.txt"),  # ours, but not all of it
+        (["a", "b", "c", "d", "e"], None, "a, b, c, ..."),
+    ],
+)
+def test_a_folder_of_somebody_else_is_never_replaced(filled, tmp_path, names, info, shown):
+    output = make_folder(tmp_path / "out", *names, info=info)
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    message = (
+        rf"out is a folder with files that are not from hf-elmo embed \({shown}\): give another name, or empty it"
+    )
+    with pytest.raises(VectorFileError, match=message):
+        write_vectors("npy", output, filled[0], None, None, {})
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "hdf5"])
+def test_a_file_never_replaces_a_folder(filled, tmp_path, kind):
+    for output in (make_folder(tmp_path / "empty"), make_folder(tmp_path / "ours", "vectors.npy", info=OURS)):
+        with pytest.raises(
+            VectorFileError, match=rf"{output.name} is a folder, and {kind} is one file: give another name"
+        ):
+            write_vectors(kind, output, filled[0], None, None, {})
+        assert output.is_dir()
+
+
+def test_an_old_folder_of_ours_is_replaced(filled, tmp_path):
+    output = tmp_path / "out"
+    for layers in ("mix", "top"):
+        metadata = {"format": "hf_elmo embed", "layers": layers}
+        write_vectors("npy", output, filled[0], None, None, metadata)
+        check_output("npy", output)
+        assert json.loads((output / "info.json").read_text(encoding="utf-8")) == metadata
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "hdf5", "npy"])
@@ -193,3 +248,23 @@ def test_keys_that_no_file_can_hold_are_found_early():
         check("hdf5", "a/b", "a//./b")  # one and the same path for HDF5
     with pytest.raises(VectorFileError, match="line 2 is the beginning of another line up to a '/'"):
         check("hdf5", "a/b", "a")
+
+
+def test_a_kill_while_a_folder_is_replaced_can_be_repeated(filled, tmp_path, monkeypatch):
+    shards, output = filled[0], tmp_path / "out"
+    write_vectors("npy", output, shards, None, None, {"format": "hf_elmo embed"})
+    real = vector_files.os.replace
+
+    def replace(source, target):
+        if target == output:
+            raise KeyboardInterrupt
+        real(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vector_files.os, "replace", replace)
+        with pytest.raises(KeyboardInterrupt):
+            write_vectors("npy", output, shards, None, None, {"format": "hf_elmo embed"})
+    assert not output.exists() and not is_assembled(shards.folder, "npy")
+    write_vectors("npy", output, shards, None, None, {"format": "hf_elmo embed"})
+    check_output("npy", output)
+    assert not (shards.folder / "replaced").exists()
