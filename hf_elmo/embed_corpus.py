@@ -38,7 +38,8 @@ from hf_elmo.vector_files import (
 )
 
 LOCK_NAME, RECORD_NAME = "lock", "run.json"
-BEFORE_RECORD = {LOCK_NAME, "input.new.txt", RECORD_NAME + ".new"}  # what may be there when run.json is not yet
+STDIN_COPY = "input.new.txt"
+BEFORE_RECORD = {LOCK_NAME, STDIN_COPY, RECORD_NAME + ".new"}  # what may be there when run.json is not yet
 OWN_NAMES = re.compile(
     rf"lock|run\.json(\.new)?|input(\.new)?\.txt|{ASSEMBLED}(\.\w+)?|{REPLACED}|shard-\d+\.safetensors(\.new)?"
 )
@@ -94,8 +95,9 @@ def read_lines(path: Path) -> Iterator[str]:
                     raw = raw.removeprefix(b"\xef\xbb\xbf")  # byte order mark of Windows editors
                 yield raw.decode("utf-8").strip()
     except UnicodeDecodeError as error:
+        name = "standard input" if path.name == STDIN_COPY else path
         raise CorpusError(
-            f"{path}, line {line + 1}: not UTF-8 (byte 0x{error.object[error.start]:02x} at position "
+            f"{name}, line {line + 1}: not UTF-8 (byte 0x{error.object[error.start]:02x} at position "
             f"{error.start + 1} of the line); convert the file first, for example iconv -f latin1 -t utf-8"
         ) from error
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
@@ -145,12 +147,13 @@ def load_model(name: str, revision: str | None, device: str | None) -> tuple[Any
     register_auto_classes()
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").exists():
-        converted = "it holds options.json: " if (folder / "options.json").exists() else ""
-        raise CorpusError(
-            f"{name} has no config.json; {converted}convert it first with: hf-elmo convert {name} {folder.name}-hf"
-        )
+        if (folder / "options.json").exists():
+            raise CorpusError(f"{name} must be converted first: hf-elmo convert {name} {folder.name}-hf")
+        raise CorpusError(f"{name} has no config.json; give a folder that hf-elmo convert has written")
     if not folder.exists() and (find_model(name) or name == EXAMPLE_NAME):
         raise CorpusError(f"{name} must be converted first: hf-elmo convert {name} elmo-{name}, then give elmo-{name}")
+    if not folder.exists() and (name.startswith((".", "/", "~")) or name.count("/") != 1):
+        raise CorpusError(f"{name}: no such folder; give one from hf-elmo convert, or a model on the Hub as ORG/NAME")
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         torch.empty(0, device=chosen)
@@ -277,7 +280,7 @@ class _Run:
 
     def _spool_stdin(self) -> Path:
         """stdin can be read only once: keep a copy for the second pass and for going on later."""
-        path = self.part / "input.new.txt"
+        path = self.part / STDIN_COPY
         with open(path, "wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         return path

@@ -231,7 +231,14 @@ class ElmoModel(ElmoPreTrainedModel):
             words_per_pass: words encoded at once; bounds the memory.
         Returns:
             Number of cached words.
+        Raises:
+            TypeError: not an `ElmoTokenizer`, for example a list of words.
         """
+        if not hasattr(tokenizer, "vocabulary_char_ids"):
+            raise TypeError(
+                f"cache_words takes an ElmoTokenizer, got {type(tokenizer).__name__}. For a list of words: "
+                "model.cache_words(ElmoTokenizer(words)), and encode with that tokenizer."
+            )
         char_ids = torch.as_tensor(tokenizer.vocabulary_char_ids(), device=self.device)
         vectors = torch.cat([self.char_cnn(part) for part in char_ids.split(words_per_pass)])
         self._word_cache = WordCache(char_ids, vectors, WordCache.fingerprint(self.char_cnn))

@@ -155,6 +155,12 @@ def test_stdin_is_an_input_like_a_file(folder, corpus, tmp_path, monkeypatch):
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
+def test_stdin_that_is_not_utf8_is_called_by_its_name(folder, tmp_path, monkeypatch, capsys):
+    feed_stdin(monkeypatch, b"fine\nbad \xff\n")
+    assert run(folder, "-", tmp_path / "v.h5") == 1
+    assert "standard input, line 2: not UTF-8" in line_of(capsys)
+
+
 def test_lines_end_at_newlines_only(tmp_path):
     path = tmp_path / "in.txt"
     path.write_bytes(b"\xef\xbb\xbfa b\r\nc\xc2\x85d\xe2\x80\xa8e\x0cf\n\nlast")
@@ -344,11 +350,15 @@ def test_wrong_inputs_are_explained(folder, corpus, tmp_path, capsys, monkeypatc
     monkeypatch.chdir(tmp_path)
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "options.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "empty").mkdir()
     (tmp_path / "bert").mkdir()
     (tmp_path / "bert" / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
     cases = {
         ("small", corpus, "v.h5"): "small must be converted first: hf-elmo convert small elmo-small",
-        ("source", corpus, "v.h5"): "source has no config.json; it holds options.json: convert it first",
+        ("source", corpus, "v.h5"): "source must be converted first: hf-elmo convert source source-hf",
+        ("empty", corpus, "v.h5"): "empty has no config.json; give a folder that hf-elmo convert has written",
+        ("nowhere", corpus, "v.h5"): "nowhere: no such folder; give one from hf-elmo convert",
+        ("./no/model", corpus, "v.h5"): "./no/model: no such folder",
         ("bert", corpus, "v.h5"): "bert is a bert model; hf-elmo embed needs an ELMo model",
         ("no/model", corpus, "v.h5"): "no/model: ",
         (folder, "no.txt", "v.h5"): "no.txt is no file",

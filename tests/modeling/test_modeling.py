@@ -444,6 +444,11 @@ def test_cache_survives_inference_mode_and_follows_moves(cached):
     assert largest_difference(got, expected) <= TOLERANCES["word_cache", "float32"]
 
 
+def test_cache_of_a_bare_list_is_refused(model):
+    with pytest.raises(TypeError, match=r"takes an ElmoTokenizer, got list.*cache_words\(ElmoTokenizer\(words\)\)"):
+        model.cache_words(["the", "bank"])
+
+
 def test_cache_is_not_used_in_training_nor_after_clearing(cached, monkeypatch):
     model, batch, input_ids, _ = cached
     encoded = count_encoded_words(model, monkeypatch)
