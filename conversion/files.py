@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from hf_elmo.modeling.character_encoding import read_vocabulary_file
+
 from .errors import ConversionError, name_some
 from .hdf5_reader import SUFFIXES as HDF5
 from .hdf5_reader import is_hdf5
@@ -121,19 +123,15 @@ def _existing(path: str | os.PathLike, what: str) -> Path:
 
 
 def read_vocabulary(path: Path) -> list[str]:
-    """Words of a vocabulary file of bilm-tf (`bilm/data.py`): UTF-8, a word a line, white space around it removed.
-
-    Lines `!!!MAXTERMID` are skipped, as there; empty lines and repeated words keep their row.
+    """Words of a vocabulary file of bilm-tf, as `ElmoTokenizer(vocab_file=...)` reads them.
 
     Raises:
         ConversionError: not UTF-8, or empty.
     """
     try:
-        with open(path, encoding="utf-8") as lines:
-            words = [line.strip() for line in lines]
-    except UnicodeDecodeError as error:
-        raise ConversionError(f"{path.name} is no vocabulary, a word a line in UTF-8: {error}") from error
-    words = [word for word in words if word != "!!!MAXTERMID"]
+        words = read_vocabulary_file(path)
+    except ValueError as error:
+        raise ConversionError(str(error)) from error
     if not words:
         raise ConversionError(f"{path.name} is empty; a vocabulary has a word a line")
     return words

@@ -23,9 +23,11 @@ def limit_memory(more):
 
         with open("/proc/self/statm") as file:
             now = int(file.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (now + more, resource.RLIM_INFINITY))
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]  # of the system or a batch job; it cannot be lifted
+        wanted = now + more if hard == resource.RLIM_INFINITY else min(now + more, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
     except (ImportError, OSError, ValueError):
-        pass  # not Linux, or a lower limit is already set: the time limit of the other process still holds
+        pass  # not Linux: the time limit of the other process still holds
 
 
 def describe(dataset, file_size):

@@ -142,7 +142,9 @@ class _Parser:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise self.fail(f"{key} is {shorten(value)}; needed is a number, or null for no clipping")
-        if not 0 <= value <= MAX_SIZE or not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):  # Python reads Infinity, NaN and 1e999
+            raise self.fail(f"{key} is {shorten(value)}; JSON has no such number: write null for no clipping")
+        if not 0 <= value <= MAX_SIZE:
             raise self.fail(f"{key} is {shorten(value)}; needed is a number from 0 (no clipping) to {MAX_SIZE}")
         return value or None
 

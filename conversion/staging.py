@@ -3,21 +3,55 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .errors import ConversionError
 
-# A folder is only replaced if it is empty or has one of these, so that a slip of the keyboard costs no home folder.
-MARKS_OF_A_MODEL = ("config.json", "options.json", "conversion.json")
+FILES_OF_ALLENNLP = {"options.json", "weights.hdf5", "softmax_weights.hdf5", "vocab.txt"}
 
 
-def check_target(out: Path, sources: Sequence[Path], overwrite: bool) -> None:
-    """Refuse a target before any work is done.
+def is_model_folder(folder: Path) -> bool:
+    """Whether `convert` (conversion.json) or `save_pretrained` (config.json of an ELMo) has written the folder.
 
+    The names alone are no proof: other programs have a config.json too, beside what nobody wants to lose.
+    """
+    packages = _read_object(folder / "conversion.json").get("packages")
+    if isinstance(packages, dict) and "hf_elmo" in packages:
+        return True
+    return _read_object(folder / "config.json").get("model_type") == "elmo"
+
+
+def is_allennlp_folder(folder: Path) -> bool:
+    """Whether the folder holds what `convert_to_allennlp` writes, and nothing else."""
+    names = {entry.name for entry in folder.iterdir() if entry.is_file()}
+    return {"options.json", "weights.hdf5"} <= names <= FILES_OF_ALLENNLP and len(names) == len(os.listdir(folder))
+
+
+def _read_object(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def check_target(
+    out: Path,
+    sources: Sequence[Path],
+    overwrite: bool,
+    is_ours: Callable[[Path], bool] = is_model_folder,
+    needed: str = "no converted model (conversion.json, or config.json of model_type elmo)",
+) -> None:
+    """Refuse a target before any work is done, so that a slip of the keyboard costs nobody's files.
+
+    Args:
+        is_ours: whether a folder that is not empty may be replaced.
+        needed: what such a folder was found to be otherwise, for the message.
     Raises:
         ConversionError: `out` exists and may not be replaced, or holds one of the sources.
     """
@@ -30,11 +64,9 @@ def check_target(out: Path, sources: Sequence[Path], overwrite: bool) -> None:
     inside = [source for source in sources if out.resolve() in source.resolve().parents]
     if inside:
         raise ConversionError(f"{out} holds the source {inside[0].name} and is not replaced; choose another folder")
-    entries = [entry.name for entry in out.iterdir()]
-    if entries and not set(entries) & set(MARKS_OF_A_MODEL):
+    if any(out.iterdir()) and not is_ours(out):
         raise ConversionError(
-            f"{out} is not replaced: it has none of {', '.join(MARKS_OF_A_MODEL)}, so it may be no model folder. Remove "
-            "it yourself, or choose another folder."
+            f"{out} is not replaced: it is not empty, and {needed}. Remove it yourself, or choose another folder."
         )
 
 

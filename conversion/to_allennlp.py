@@ -4,7 +4,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from .errors import ConversionError, name_some
 from .hdf5_reader import Found, as_float32, check_tensors
 from .names import hdf5_table, model_shapes, to_source
 from .options import options_of
-from .staging import check_target, file_facts, staged_folder
+from .staging import FILES_OF_ALLENNLP, check_target, file_facts, is_allennlp_folder, staged_folder
 from .state_dict import load_tensors
 
 BASE_PREFIX = "elmo."  # of the encoder inside a model with a head
@@ -26,17 +26,25 @@ SOFTMAX_CHOICES = ("beside", "inside", "none")
 
 
 def convert_to_allennlp(
-    folder: str | os.PathLike, out: str | os.PathLike, *, softmax: str = "beside", overwrite: bool = False
+    folder: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    softmax: str = "beside",
+    overwrite: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> dict:
     """Write the files of AllenNLP and bilm-tf for a model of ours; the inverse of `convert`.
 
-    A model converted from HDF5 comes back byte for byte. `out` appears when it is complete.
+    Of a model converted from an HDF5 file of float32, every dataset comes back equal to the byte. One converted from
+    float64, float16, bare-cell names (one layer) or a character table that had its padding row comes back in the standard
+    form: float32, `MultiRNNCell/Cell0`, no padding row. `out` appears when it is complete.
 
     Args:
         folder: with config.json and model.safetensors; a fine-tuned model with a head is taken without its head.
         out: folder to make: options.json, weights.hdf5, and softmax_weights.hdf5 and vocab.txt if there are such.
         softmax: `"beside"` in a file of its own, `"inside"` weights.hdf5, or `"none"`.
-        overwrite: replace `out` if it is a model folder.
+        overwrite: replace `out` if it is empty or holds just such files.
+        progress: called with a line of text for each note, and when `out` is there.
     Returns:
         A report: files with sizes and sha256, number of datasets, and in words what these formats cannot hold.
     Raises:
@@ -47,12 +55,16 @@ def convert_to_allennlp(
         raise ConversionError(f"softmax is {softmax!r}; it must be one of {', '.join(SOFTMAX_CHOICES)}")
     config = _read_config(folder)
     weights = folder / "model.safetensors"
-    check_target(out, [weights], overwrite)
+    say = progress or (lambda line: None)
+    needed = f"holds not just {name_some(sorted(FILES_OF_ALLENNLP))}"
+    check_target(out, [weights], overwrite, is_allennlp_folder, needed)
     notes: list[str] = []
     tensors = _read_model(weights, config, notes)
     table = hdf5_table(config)
     datasets = to_source(table, tensors)
     _move_forget_bias(config, datasets, notes)
+    for note in notes:
+        say(f"note: {note}")
     head = _read_head(folder, config) if softmax != "none" else None
     try:
         with staged_folder(out) as staged:
@@ -68,6 +80,7 @@ def convert_to_allennlp(
             files = [file_facts(path, path.stem) for path in sorted(staged.iterdir())]
     except OSError as error:
         raise ConversionError(f"{error.filename or out}: {error.strerror or error}") from error
+    say(f"wrote {out}")
     return {"files": files, "datasets": len(datasets) + (2 if head is not None else 0), "notes": notes}
 
 
@@ -116,10 +129,27 @@ def _read_model(path: Path, config: ElmoConfig, notes: list[str]) -> dict[str, n
                 f"the weights were stored as {dtype}: they are written as float32, with the precision they had"
             )
     arrays = {name: as_float32(path.name, name, tensor.to(torch.float32).numpy()) for name, tensor in tensors.items()}
-    mixes = [name for name in arrays if "scalar_mix" in name]
-    if any((arrays[name] != (1.0 if name.endswith("gamma") else 0.0)).any() for name in mixes):
-        notes.append("the weights of the scalar mix are left out: these formats have no place for them")
+    _note_mixes(config, arrays, notes)
     return arrays
+
+
+def _note_mixes(config: ElmoConfig, arrays: Mapping[str, np.ndarray], notes: list[str]) -> None:
+    """Say what of the mixes is lost: these files end with the layers."""
+    mixes = [name for name in sorted(arrays) if "scalar_mix" in name]
+    trained = [name for name in mixes if (arrays[name] != (1.0 if name.endswith("gamma") else 0.0)).any()]
+    if trained:
+        notes.append(
+            f"the weights of the scalar mix are left out ({name_some(trained)}): these formats have no place for them"
+        )
+    if config.num_scalar_mixes > 1:
+        notes.append(
+            f"the model has {config.num_scalar_mixes} scalar mixes: these formats do not say how many; AllenNLP is told by "
+            f"num_output_representations={config.num_scalar_mixes}"
+        )
+    if config.scalar_mix_layer_norm:
+        notes.append(
+            "scalar_mix_layer_norm is on: these formats do not say so; AllenNLP is told by do_layer_norm=True"
+        )
 
 
 def _move_forget_bias(config: ElmoConfig, datasets: dict[str, np.ndarray], notes: list[str]) -> None:

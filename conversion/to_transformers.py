@@ -65,7 +65,7 @@ def convert(
         token_embeddings: HDF5 file with `embedding` (V, D), compared with the character encoder word by word.
         dtype: how weights are stored: `"float32"`, `"float16"` or `"bfloat16"`.
         verify: compute sentences with an independent NumPy program from the source and compare all layers.
-        overwrite: replace `out` if it is a model folder.
+        overwrite: replace `out` if it is empty or a converted model; nothing else is ever replaced.
         splitting, split_cjk: settings of the tokenizer, see `ElmoTokenizer`.
         prefix: of the ELMo to take from a state dict with several.
         progress: called with a line of text at each step.
@@ -125,6 +125,8 @@ def _build(
         )
     tokenizer = _make_tokenizer(words, config.max_characters_per_token, splitting, split_cjk)
     config.vocab_size = len(tokenizer)
+    for name in ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id"):
+        setattr(config, name, getattr(tokenizer, name))
     say("building the model")
     model = build_model(source)
     embeddings_report = None

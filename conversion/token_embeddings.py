@@ -9,33 +9,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hf_elmo.modeling.character_encoding import BOUNDARY_WORDS, words_to_char_ids
 from hf_elmo.modeling.modeling_elmo import ElmoModel
 
 from .allennlp import read_embedding
 from .errors import ConversionError
 
-# Files were computed in float32 by another program; another vocabulary or model differs by far more.
+# Chosen: such files were computed in float32 by another program (bilm-tf's own differs by 7e-7 for its 458 words), and
+# another vocabulary or model differs by far more.
 LARGEST_DIFFERENCE = 1e-4
 WORDS_PER_PASS = 512
-BOUNDARIES = {"<S>": 257, "</S>": 258}
-
-
-def character_ids(words: Sequence[str], width: int) -> np.ndarray:
-    """(n, width) int64 ids of words of a vocabulary, where `<S>` and `</S>` stand for the sentence marks."""
-    ids = np.full((len(words), width), 261, np.int64)
-    for row, word in zip(ids, words, strict=True):
-        marks = [BOUNDARIES[word]] if word in BOUNDARIES else [byte + 1 for byte in word.encode("utf-8", "ignore")]
-        marks = [259, *marks[: width - 2], 260]
-        row[: len(marks)] = marks
-    return ids
 
 
 @torch.no_grad()
 def word_vectors(model: ElmoModel, words: Sequence[str]) -> Iterator[np.ndarray]:
     """Context-free vectors of the words, (n, D) float32 arrays of up to `WORDS_PER_PASS` words."""
     for start in range(0, len(words), WORDS_PER_PASS):
-        ids = character_ids(words[start : start + WORDS_PER_PASS], model.config.max_characters_per_token)
-        yield model.char_cnn(torch.from_numpy(ids)).float().numpy()
+        ids, _ = words_to_char_ids(words[start : start + WORDS_PER_PASS], model.config.max_characters_per_token)
+        yield model.char_cnn(torch.from_numpy(ids.astype(np.int64))).float().numpy()
 
 
 def check_token_embeddings(model: ElmoModel, words: Sequence[str], path: Path) -> dict:
@@ -55,7 +46,7 @@ def check_token_embeddings(model: ElmoModel, words: Sequence[str], path: Path) -
     for vectors in word_vectors(model, words):
         differences[start : start + len(vectors)] = np.abs(vectors - rows[start : start + len(vectors)]).max(axis=1)
         start += len(vectors)
-    missing = [mark for mark in BOUNDARIES if mark not in words]
+    missing = [mark for mark in BOUNDARY_WORDS if mark not in words]
     if missing and differences[-1] > LARGEST_DIFFERENCE:
         # bilm-tf gives the last word the characters of a sentence mark its vocabulary lacks (`bilm/data.py`).
         vector = next(word_vectors(model, missing[-1:]))

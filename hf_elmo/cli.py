@@ -187,7 +187,7 @@ def _run_convert(options: argparse.Namespace) -> int:
 
         assert source is not None  # `_convert_paths` saw to it
         _say(f"will write {source} as options.json and weights.hdf5 into {out}")
-        convert_to_allennlp(source, out, overwrite=options.overwrite)
+        convert_to_allennlp(source, out, overwrite=options.overwrite, progress=_say)
         print(f"{out}: ready for AllenNLP and bilm-tf")
         return 0
     files = _convert_files(source, options)

@@ -63,14 +63,17 @@ def build_backend(ids: dict[str, int], unk_token: str, splitting: str, split_cjk
 
 
 def read_vocabulary_file(path: str | os.PathLike) -> list[str]:
-    """Words of a bilm-tf vocabulary file: UTF-8, one a line, white space around a word removed.
+    """Words of a bilm-tf vocabulary file (`bilm/data.py`): UTF-8, one a line, white space around a word removed.
+
+    Lines `!!!MAXTERMID` are skipped, as there; empty lines and repeated words keep their place. So that the first word
+    is found, a byte order mark is not part of it.
 
     Raises:
         ValueError: the file is not UTF-8.
     """
-    with open(path, encoding="utf-8") as lines:
+    with open(path, encoding="utf-8-sig") as lines:
         try:
-            return [line.strip() for line in lines]
+            return [word for line in lines if (word := line.strip()) != "!!!MAXTERMID"]
         except UnicodeDecodeError as error:
             raise ValueError(
                 f"{os.fspath(path)} is not a vocabulary file, UTF-8 text with a word a line: {error}"
@@ -425,6 +428,7 @@ def frame_sentences(
 
 
 __all__ = [
+    "BOUNDARY_WORDS",
     "LONE_SURROGATE",
     "SPLITTINGS",
     "STAND_IN",

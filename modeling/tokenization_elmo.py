@@ -43,8 +43,9 @@ class ElmoTokenizer(TokenizersBackend):
     AllenNLP's `batch_to_ids` with `<S>` and `</S>` around each sentence; the model reads only them. `input_ids` are
     ids of whole words, the targets of a language model; a word outside the vocabulary keeps its characters.
 
-    With `is_split_into_words=True` every given word is one position, whatever it contains. In a text `<S>` and `</S>`
-    are the sentence marks where they are words by themselves, and the other special tokens are ordinary words.
+    With `is_split_into_words=True` every given word is one position, whatever it contains. There and with
+    `splitting="whitespace"` the words `<S>` and `</S>` are the sentence marks; splitting at punctuation makes three words
+    of a `<S>` in a text. The other special tokens are ordinary words.
     `decode(skip_special_tokens=True)` keeps unknown words, as `unk_token`.
 
     Args:
@@ -384,15 +385,27 @@ class ElmoTokenizer(TokenizersBackend):
     # ------------------------------------------------------------------------------------------------------ vocabulary
 
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
-        """Write the words as a bilm-tf vocabulary file, `vocab.txt`: a word a line, from id 1."""
+        """Write the words as a bilm-tf vocabulary file, `vocab.txt`: a word a line, from id 1.
+
+        Raises:
+            ValueError: id 0 is not padding, or a word cannot stand on a line.
+        """
         by_id = {number: word for word, number in self.get_vocab().items()}
+        if by_id[0] != self.pad_token:
+            raise ValueError(
+                f"id 0 is the word {by_id[0]!r}, but a vocabulary file begins at id 1, after padding. Give padding the id 0, "
+                "or write a tokenizer.json: save_pretrained keeps every id"
+            )
         words = [by_id[number] for number in range(1, len(by_id))]
         path = os.path.join(save_directory, (filename_prefix + "-" if filename_prefix else "") + "vocab.txt")
         with open(path + ".part", "w", encoding="utf-8", newline="\n") as lines:
             lines.writelines(word + "\n" for word in words)
         if read_vocabulary_file(path + ".part") != words:
             os.remove(path + ".part")
-            raise ValueError("a vocabulary file cannot hold words with line breaks or white space around them")
+            raise ValueError(
+                "a vocabulary file cannot hold words with line breaks or white space around them, a byte order mark or the "
+                "word !!!MAXTERMID, which bilm-tf skips; save_pretrained keeps every word"
+            )
         os.replace(path + ".part", path)
         return (path,)
 

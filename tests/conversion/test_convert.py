@@ -147,11 +147,34 @@ def test_vocabulary_lines_are_read_as_bilm_tf_does(tmp_path, source):
     assert report["vocabulary_words"] == 5
     assert tokenizer.convert_tokens_to_ids("the") == 5  # of two equal lines the last one counts
     (tmp_path / "words.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConversionError, match="words.txt is no vocabulary, a word a line in UTF-8"):
+    with pytest.raises(ConversionError, match="words.txt is not a vocabulary file, UTF-8 text with a word a line"):
         convert(source, tmp_path / "out2", vocab=path)
     (tmp_path / "words.txt").write_bytes(b"")
     with pytest.raises(ConversionError, match="words.txt is empty"):
         convert(source, tmp_path / "out2", vocab=path)
+
+
+@pytest.mark.parametrize("words", [None, "the </S> cat <UNK> <S>".split(), ["the", "cat"], WORDS])
+def test_the_config_has_the_special_ids_of_the_tokenizer(tmp_path, source, words):
+    vocab = None if words is None else write_vocabulary(tmp_path / "words.txt", words)
+    convert(source, tmp_path / "out", vocab=vocab)
+    config = ElmoModel.from_pretrained(tmp_path / "out").config
+    tokenizer = ElmoTokenizer.from_pretrained(tmp_path / "out")
+    if words is not None and words[1] == "</S>" and words[0] == "the":
+        assert [tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id] == [5, 2, 4]
+    for name in ("pad", "bos", "eos", "unk"):
+        assert getattr(config, f"{name}_token_id") == getattr(tokenizer, f"{name}_token_id"), name
+    assert config.vocab_size == len(tokenizer)
+
+
+def test_the_folder_and_its_vocabulary_file_give_the_same_ids(tmp_path, source):
+    path = tmp_path / "words.txt"
+    path.write_bytes(b"\xef\xbb\xbf<S>\r\n!!!MAXTERMID\n</S>\n <UNK>\nthe\n\nthe\ncat")
+    convert(source, tmp_path / "out", vocab=path)
+    converted = ElmoTokenizer.from_pretrained(tmp_path / "out")
+    for name in ("words.txt", "out/vocab.txt"):
+        assert ElmoTokenizer(vocab_file=tmp_path / name).get_vocab() == converted.get_vocab()
+    assert converted.convert_tokens_to_ids(["[PAD]", "<S>", "</S>", "<UNK>", "the", "cat"]) == [0, 1, 2, 3, 6, 7]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -184,11 +207,17 @@ def test_a_weight_float16_cannot_hold_is_refused(tmp_path, source):
         ({"source": "nowhere"}, "nowhere does not exist"),
         ({"source": None}, "no weights file was given"),
         ({"weights": "nothing.hdf5"}, r"nothing.hdf5 \(weights\) is no file"),
+        (
+            {"source": "weights.hdf5", "weights": "weights.hdf5"},
+            "two weights files were given: weights.hdf5 and weights",
+        ),
         ({"prefix": "elmo"}, "prefix is for state dicts; weights.hdf5 is an HDF5 file"),
         ({"splitting": "bytes"}, "splitting"),
     ],
 )
 def test_wrong_arguments(tmp_path, source, change, message):
+    if change.get("source") == "weights.hdf5":
+        change = dict.fromkeys(change, source / "weights.hdf5")
     with pytest.raises(ConversionError, match=message):
         convert(**({"source": source, "out": tmp_path / "out"} | change))
     assert entries(tmp_path) == ["source"]
@@ -253,13 +282,48 @@ def test_only_model_folders_are_replaced(tmp_path, source):
     precious = tmp_path / "home"
     precious.mkdir()
     (precious / "letter.txt").write_text("x")
-    with pytest.raises(ConversionError, match="home is not replaced: it has none of config.json"):
+    with pytest.raises(ConversionError, match="home is not replaced: it is not empty, and no converted model"):
         convert(source, precious, overwrite=True)
     with pytest.raises(ConversionError, match="letter.txt is not a folder and is not replaced"):
         convert(source, precious / "letter.txt", overwrite=True)
     with pytest.raises(ConversionError, match="holds the source options.json and is not replaced"):
         convert(source, source, overwrite=True)
     assert (precious / "letter.txt").exists() and (source / "weights.hdf5").exists()
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {"config.json": '{"model_type": "bert"}'},
+        {"config.json": "{}"},
+        {"config.json": "no json"},
+        {"config.json": "[" * 100_000},
+        {"config.json": '["elmo"]'},
+        {"config.json": b"\xff"},
+        {"conversion.json": '{"inches": "centimetres"}'},
+        {"conversion.json": "[]"},
+        {"options.json": "{}"},
+        {"options.json": "{}", "weights.hdf5": "x"},
+    ],
+)
+def test_a_folder_of_another_program_is_kept(tmp_path, source, marks):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis.txt").write_text("three years")
+    for name, content in marks.items():
+        (home / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ConversionError, match="home is not replaced: it is not empty, and no converted model"):
+        convert(source, home, overwrite=True)
+    assert entries(home) == sorted([*marks, "thesis.txt"]) and entries(tmp_path) == ["home", "source"]
+
+
+def test_a_saved_model_without_a_report_is_replaced(tmp_path, source):
+    convert(source, tmp_path / "out")
+    (tmp_path / "out" / "conversion.json").unlink()  # as save_pretrained leaves it
+    convert(source, tmp_path / "out", overwrite=True)
+    (tmp_path / "out" / "config.json").unlink()  # the report alone says it as well
+    convert(source, tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out" / "config.json").exists()
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, RuntimeError])

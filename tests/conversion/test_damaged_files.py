@@ -3,6 +3,7 @@
 
 import json
 import struct
+import subprocess
 import sys
 import time
 
@@ -10,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from mutations import mutate, pristine_model
+from support import ROOT
 from tiny_checkpoints import options_of_variant, random_softmax, random_weights, write_hdf5, write_tiny_model
 
 from hf_elmo.conversion import ConversionError, convert
@@ -226,3 +228,22 @@ def test_two_thousand_damaged_models(tmp_path, monkeypatch):
     counts = check_mutations(tmp_path, monkeypatch, range(1000, 3000))
     print(counts)
     assert counts["refused"] > 1000 and counts["converted"] > 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is only limited on Linux")
+@pytest.mark.parametrize("room", [2**26, 2**34])
+def test_a_limit_of_memory_under_the_one_of_the_system(room):
+    """A finite hard limit can be lowered but not lifted; asking for that would leave no limit at all."""
+    code = (
+        "import resource, runpy, sys\n"
+        "limit_memory = runpy.run_path(sys.argv[1])['limit_memory']\n"
+        "size = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "hard = size + int(sys.argv[2])\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (hard, hard))\n"
+        "limit_memory(2**28)\n"
+        "print(resource.getrlimit(resource.RLIMIT_AS)[0] - size, resource.getrlimit(resource.RLIMIT_AS)[1] == hard)\n"
+    )
+    command = [sys.executable, "-c", code, str(ROOT / "conversion" / "hdf5_child.py"), str(room)]
+    more, kept = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    assert kept == "True"
+    assert int(more) == room if room < 2**28 else abs(int(more) - 2**28) < 2**24

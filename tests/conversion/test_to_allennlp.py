@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from support import ROOT, SHARED, requires_shared
-from tiny_checkpoints import VARIANTS, options_of_variant, random_weights, write_tiny_model
+from tiny_checkpoints import VARIANTS, options_of_variant, random_weights, write_hdf5, write_tiny_model
 from tolerances import TOLERANCES
 
 from hf_elmo.conversion import ConversionError, convert, convert_to_allennlp
@@ -134,8 +134,29 @@ def change_weights(folder, change):
 
 def test_a_trained_mix_cannot_be_kept_and_is_named(tmp_path, converted):
     change_weights(converted, lambda tensors: tensors["scalar_mix.gamma"].fill_(2.0))
-    notes = convert_to_allennlp(converted, tmp_path / "back")["notes"]
-    assert notes == ["the weights of the scalar mix are left out: these formats have no place for them"]
+    lines = []
+    notes = convert_to_allennlp(converted, tmp_path / "back", progress=lines.append)["notes"]
+    assert notes == [
+        "the weights of the scalar mix are left out (scalar_mix.gamma): these formats have no place for them"
+    ]
+    assert f"note: {notes[0]}" in lines and lines[-1] == f"wrote {tmp_path / 'back'}"
+
+
+def test_mixes_the_formats_cannot_describe_are_named(tmp_path, converted):
+    def train(tensors):
+        tensors["scalar_mix.scalar_parameters"][1] = 0.5
+        for j in range(2):
+            tensors[f"extra_scalar_mixes.{j}.scalar_parameters"] = torch.zeros(3)
+            tensors[f"extra_scalar_mixes.{j}.gamma"] = torch.full((1,), j + 1.0)
+
+    edit_config(num_scalar_mixes=3, scalar_mix_layer_norm=True)(converted)
+    change_weights(converted, train)
+    assert convert_to_allennlp(converted, tmp_path / "back")["notes"] == [
+        "the weights of the scalar mix are left out (extra_scalar_mixes.1.gamma, scalar_mix.scalar_parameters): these "
+        "formats have no place for them",
+        "the model has 3 scalar mixes: these formats do not say how many; AllenNLP is told by num_output_representations=3",
+        "scalar_mix_layer_norm is on: these formats do not say so; AllenNLP is told by do_layer_norm=True",
+    ]
 
 
 def test_the_encoder_of_a_model_with_a_head(tmp_path, converted):
@@ -144,6 +165,16 @@ def test_the_encoder_of_a_model_with_a_head(tmp_path, converted):
     report = convert_to_allennlp(converted, tmp_path / "back")
     assert report["notes"] == ["left out, not part of the encoder: classifier.weight"]
     assert datasets(tmp_path / "back" / "weights.hdf5") == datasets(tmp_path / "source" / "weights.hdf5")
+
+
+def test_float64_comes_back_in_float32(tmp_path):
+    source = write_tiny_model(tmp_path / "source")
+    wide = {name: array.astype(np.float64) for name, array in random_weights().items()}
+    write_hdf5(source / "weights.hdf5", wide)
+    convert(source, tmp_path / "out")
+    convert_to_allennlp(tmp_path / "out", tmp_path / "back")
+    write_hdf5(source / "weights.hdf5", random_weights())
+    assert datasets(tmp_path / "back" / "weights.hdf5") == datasets(source / "weights.hdf5")
 
 
 def test_half_precision_comes_back_as_float32(tmp_path, converted):
@@ -197,6 +228,36 @@ def test_wrong_arguments(tmp_path, converted):
     convert_to_allennlp(converted, tmp_path / "back", overwrite=True)
     with pytest.raises(ConversionError, match="holds the source model.safetensors and is not replaced"):
         convert_to_allennlp(converted, converted, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"options.json": "{}", "thesis.txt": "three years"},
+        {"options.json": "{}", "weights.hdf5": "x", "thesis.txt": "three years"},
+        {"options.json": "{}"},
+        {"config.json": '{"model_type": "elmo"}'},
+        {"options.json": "{}", "weights.hdf5": "x", "vocab.txt/thesis.txt": "three years"},
+    ],
+)
+def test_only_what_this_way_writes_is_replaced(tmp_path, converted, files):
+    back = tmp_path / "back"
+    for name, content in files.items():
+        (back / name).parent.mkdir(parents=True, exist_ok=True)
+        (back / name).write_text(content)
+    with pytest.raises(
+        ConversionError, match="back is not replaced: it is not empty, and holds not just options.json"
+    ):
+        convert_to_allennlp(converted, back, overwrite=True)
+    assert all((back / name).read_text() == content for name, content in files.items())
+
+
+def test_what_this_way_wrote_is_replaced(tmp_path, converted):
+    save_file({"weight": torch.ones(5, 6), "bias": torch.ones(5)}, converted / "lm_head.safetensors")
+    (converted / "vocab.txt").write_text("a\nb\nc\nd\ne\n")
+    for softmax in ("beside", "none"):
+        convert_to_allennlp(converted, tmp_path / "back", softmax=softmax, overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "back").iterdir()) == ["options.json", "vocab.txt", "weights.hdf5"]
 
 
 def test_an_interruption_leaves_nothing_behind(tmp_path, converted, monkeypatch):
