@@ -45,6 +45,7 @@ def test_exported_program_takes_any_batch_and_length():
     check(program.module(), model)
 
 
+@pytest.mark.slow
 def test_exported_program_survives_saving(tmp_path):
     model = tiny_model(num_hidden_layers=1)
     inputs = inputs_of([5, 3], "right")
