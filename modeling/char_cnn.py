@@ -1,14 +1,23 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """From the characters of a word to its context-free vector: embeddings, convolutions, highway layers, projection.
 
-Shapes: n words, C characters of a word (50), E `char_embedding_size`, F filters in all, D `projection_size`.
+Shapes: n words, C characters of a word (50), K characters that matter, E `char_embedding_size`, F filters in all,
+D `projection_size`.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-# Words per pass without gradients: the widest convolution of the original model needs 180 kB a word.
-WORDS_PER_PASS = 512
+from .int8 import Int8Linear, int8_linear, int8_parameters, quantize_weight
+from .weight_copies import WeightCopies, transposed
+
+# Words whose convolutions are made at once without gradients; the widest one needs 4 kB for every character of a word.
+WORDS_PER_PASS = 128
+# Words that go through the highway layers at once without gradients: always as many, filled up if need be. Products of
+# another shape are rounded otherwise; with one shape a word's vector is the same to the last bit in any company.
+ROWS_PER_BLOCK = 32
 
 
 class CharHighway(nn.Module):
@@ -18,52 +27,161 @@ class CharHighway(nn.Module):
     has the opposite sign, and the non-linearity is relu whatever the convolutions use.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, int8: bool = False):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(2 * size, size))
+        self.int8 = int8
         self.bias = nn.Parameter(torch.empty(2 * size))
+        if int8:
+            self.weight, self.weight_scale = int8_parameters(2 * size, size)
+        else:
+            self.weight = nn.Parameter(torch.empty(2 * size, size))
+        self.copies = WeightCopies()
+
+    def quantize(self) -> None:
+        """Replace the matrix by an int8 one."""
+        self.int8 = True
+        values, scale = quantize_weight(self.weight.detach())
+        self.weight = nn.Parameter(values, requires_grad=False)
+        self.weight_scale = nn.Parameter(scale, requires_grad=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(n, F) -> (n, F)."""
-        transform, gate = nn.functional.linear(inputs, self.weight, self.bias).chunk(2, dim=-1)
+        if self.int8:
+            maps = int8_linear(inputs, self.weight, self.weight_scale, self.bias, self.copies)
+        else:
+            maps = self._linear(inputs)
+        transform, gate = maps.chunk(2, dim=-1)
         gate = torch.sigmoid(gate)
         return gate * inputs + (1 - gate) * torch.relu(transform)
+
+    def _linear(self, inputs: Tensor) -> Tensor:
+        plain = torch.is_autocast_enabled(inputs.device.type) or inputs.dtype != self.weight.dtype
+        if torch.compiler.is_compiling() or torch.is_grad_enabled() or plain:
+            return nn.functional.linear(inputs, self.weight, self.bias)
+        return torch.addmm(self.bias, inputs, transposed(self.copies, "weight", self.weight))
+
+
+class CharConvolution(nn.Conv1d):
+    """Convolution over the characters of words, and the strongest window of each filter (max pooling over time)."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int):
+        super().__init__(in_channels, out_channels, kernel_size)
+        self.copies = WeightCopies()
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """(n, K, E) -> (n, filters)."""
+        plain = torch.is_autocast_enabled(embedded.device.type) or embedded.dtype != self.weight.dtype
+        if torch.compiler.is_compiling() or torch.is_grad_enabled() or plain:
+            # max, not amax: amax spreads the gradient over equal windows (padding has many), which costs a digit in
+            # float32.
+            return super().forward(embedded.transpose(1, 2)).max(dim=-1).values
+        count, columns, size = embedded.shape
+        span = self.kernel_size[0]
+        windows = embedded.unfold(1, span, 1).transpose(2, 3).reshape(-1, span * size)
+        products = torch.addmm(self.bias, windows, self.copies.get("matrix", [self.weight], _as_matrix))
+        return products.view(count, columns - span + 1, -1).amax(dim=1)
+
+
+def _as_matrix(weight: Tensor) -> Tensor:
+    """Weight of a convolution (filters, E, span) -> (span * E, filters)."""
+    return weight.permute(2, 1, 0).reshape(-1, weight.shape[0]).contiguous()
+
+
+class DistinctWords(NamedTuple):
+    """The words of a batch, each once, the shortest first."""
+
+    char_ids: Tensor  # (u, C)
+    lengths: list[int]  # characters up to those that only repeat the last one, not decreasing
+    inverse: Tensor  # (n,) which of them each word is
+
+    @classmethod
+    def of(cls, words: Tensor) -> "DistinctWords":
+        """Find the distinct rows of words (n, C)."""
+        # A number for each word; should two words ever share one, comparing tells, and a slower way is taken.
+        factors = torch.arange(1, 2 * words.shape[1], 2, device=words.device) * 0x9E3779B97F4A7C1
+        _, inverse = torch.unique((words * factors).sum(dim=1), return_inverse=True)
+        some = torch.zeros(int(inverse.max()) + 1, dtype=torch.long, device=words.device)
+        some[inverse] = torch.arange(len(words), device=words.device)
+        distinct = words[some]
+        if not torch.equal(distinct[inverse], words):
+            distinct, inverse = torch.unique(words, dim=0, return_inverse=True)
+        columns = torch.arange(1, words.shape[1] + 1, device=words.device)
+        lengths = ((distinct != distinct[:, -1:]) * columns).amax(dim=1)
+        lengths, order = torch.sort(lengths, stable=True)
+        return cls(distinct[order], lengths.tolist(), torch.argsort(order)[inverse])
 
 
 class CharCnn(nn.Module):
     """Character encoder of ELMo (Kim et al. 2016 with ELMo's sizes): char ids (..., C) -> word vectors (..., D).
 
     The padding *inside* a word has a trained embedding and takes part in the convolutions; id 0, the padding of whole
-    words, is a zero vector.
+    words, is a zero vector. Every distinct word is encoded once, over the characters it has: where only padding is
+    left, all windows of a convolution are alike, and one of them is enough for the maximum.
     """
 
     def __init__(self, config):
         super().__init__()
+        int8 = config.weight_format == "int8"
         self.char_embeddings = nn.Embedding(config.num_characters, config.char_embedding_size, padding_idx=0)
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(config.char_embedding_size, count, width) for width, count in config.char_filters
+            CharConvolution(config.char_embedding_size, count, width) for width, count in config.char_filters
         )
+        self.widest = max(width for width, _ in config.char_filters)
         self.activation = torch.relu if config.char_activation == "relu" else torch.tanh
-        self.highways = nn.ModuleList(CharHighway(config.char_cnn_size) for _ in range(config.num_highway_layers))
-        self.projection = (
-            nn.Linear(config.char_cnn_size, config.projection_size) if config.use_char_projection else None
-        )
+        size = config.char_cnn_size
+        self.highways = nn.ModuleList(CharHighway(size, int8) for _ in range(config.num_highway_layers))
+        self.projection: nn.Module | None = None
+        if config.use_char_projection:
+            self.projection = (Int8Linear if int8 else nn.Linear)(size, config.projection_size)
+
+    def quantize(self) -> None:
+        """Replace the matrices of the highway layers and of the projection by int8 ones."""
+        for highway in self.highways:
+            highway.quantize()
+        if isinstance(self.projection, nn.Linear):
+            self.projection = Int8Linear.of(self.projection)
 
     def forward(self, char_ids: Tensor) -> Tensor:
         """Vectors (..., D) of words given as char_ids (..., C) int64."""
         words = char_ids.reshape(-1, char_ids.shape[-1])  # (n, C)
-        if torch.compiler.is_compiling() or torch.is_grad_enabled() or words.shape[0] <= WORDS_PER_PASS:
-            vectors = self._encode(words)
+        if torch.compiler.is_compiling() or len(words) == 0:  # a graph cannot depend on what the words are
+            vectors = self._project(self._convolve(words))
         else:
-            vectors = torch.cat([self._encode(part) for part in words.split(WORDS_PER_PASS)])
+            distinct = DistinctWords.of(words)
+            if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters()):
+                width = min(words.shape[1], distinct.lengths[-1] + self.widest)
+                vectors = self._project(self._convolve(distinct.char_ids[:, :width]))
+            else:
+                vectors = self._encode_in_blocks(distinct)
+            vectors = vectors.index_select(0, distinct.inverse)
         return vectors.reshape(*char_ids.shape[:-1], -1)
 
-    def _encode(self, words: Tensor) -> Tensor:
-        embedded = self.char_embeddings(words).transpose(1, 2)  # (n, E, C)
-        # The maximum first: both activations are monotone, and there is one value left to activate instead of C.
-        # max, not amax: amax spreads the gradient over equal windows (padding has many), which costs a digit in float32.
-        features = [self.activation(convolution(embedded).max(dim=-1).values) for convolution in self.convolutions]
-        vectors = torch.cat(features, dim=-1)  # (n, F)
+    def _convolve(self, words: Tensor) -> Tensor:
+        """(n, K) -> (n, F)."""
+        embedded = self.char_embeddings(words)  # (n, K, E)
+        # The maximum first: both activations are monotone, and there is one value left to activate instead of K.
+        return torch.cat([self.activation(convolution(embedded)) for convolution in self.convolutions], dim=-1)
+
+    def _project(self, features: Tensor) -> Tensor:
+        """(n, F) -> (n, D)."""
         for highway in self.highways:
-            vectors = highway(vectors)
-        return vectors if self.projection is None else self.projection(vectors)
+            features = highway(features)
+        return features if self.projection is None else self.projection(features)
+
+    @torch.no_grad()
+    def _encode_in_blocks(self, distinct: DistinctWords) -> Tensor:
+        """Vectors (u, D) of distinct words; the same bits for a word whatever the others are."""
+        count, columns = distinct.char_ids.shape
+        room = -(-count // ROWS_PER_BLOCK) * ROWS_PER_BLOCK
+        features = None
+        for start in range(0, room, WORDS_PER_PASS):
+            # Filled up with copies of the last word: narrow products of few rows are rounded otherwise, too.
+            rows = torch.arange(start, min(start + WORDS_PER_PASS, room)).clamp_(max=count - 1)
+            width = min(columns, distinct.lengths[int(rows[-1])] + self.widest)
+            part = self._convolve(distinct.char_ids[rows.to(distinct.char_ids.device), :width])
+            if features is None:
+                features = part.new_empty(room, part.shape[1])
+            features[start : start + len(part)] = part
+        assert features is not None  # words is not empty
+        blocks = [self._project(block) for block in features.split(ROWS_PER_BLOCK)]
+        return torch.cat(blocks)[:count]

@@ -19,7 +19,8 @@ AUTO_MAP = {
 }
 
 ACTIVATIONS = ("relu", "tanh")
-BACKENDS = ("auto", "reference", "packed", "scan")
+BACKENDS = ("auto", "reference", "packed", "scan", "triton")
+WEIGHT_FORMATS = ("float", "int8")
 
 
 @strict
@@ -56,8 +57,10 @@ class ElmoConfig(PreTrainedConfig):
             the batch as AllenNLP's `do_layer_norm` does; the vector of a sentence then depends on its batch.
         num_scalar_mixes (`int`, defaults to 1): independent mixes over one encoder run (AllenNLP's
             `num_output_representations`).
-        lstm_backend (`str`, defaults to `"auto"`): `"reference"`, `"packed"` or `"scan"`; see
-            `lstm_projection`. All give the same numbers.
+        lstm_backend (`str`, defaults to `"auto"`): `"reference"`, `"packed"`, `"scan"` or `"triton"` (CUDA devices);
+            see `lstm_projection`. All give the same numbers.
+        weight_format (`str`, defaults to `"float"`): `"int8"` keeps the large matrices in 8 bits. Set by
+            [`ElmoModel.quantize_int8`], which also converts the weights.
 
     Raises:
         StrictDataclassError, ValueError: a value has the wrong type, is out of range, or contradicts another; the
@@ -87,6 +90,7 @@ class ElmoConfig(PreTrainedConfig):
     scalar_mix_layer_norm: bool = False
     num_scalar_mixes: int = 1
     lstm_backend: str = "auto"
+    weight_format: str = "float"
     pad_token_id: int | None = 0
     bos_token_id: int | None = 1
     eos_token_id: int | None = 2
@@ -169,7 +173,11 @@ class ElmoConfig(PreTrainedConfig):
 
     def validate_choices(self):
         """Part of the `@strict` validation: named choices exist, clips are positive."""
-        for name, choices in (("char_activation", ACTIVATIONS), ("lstm_backend", BACKENDS)):
+        for name, choices in (
+            ("char_activation", ACTIVATIONS),
+            ("lstm_backend", BACKENDS),
+            ("weight_format", WEIGHT_FORMATS),
+        ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
         for name in ("cell_clip", "proj_clip"):

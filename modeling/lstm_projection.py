@@ -5,32 +5,20 @@ Shapes: B sentences, T words, D `projection_size`, M `cell_size`, N real words o
 Gates stand in torch's order: input i, forget f, candidate g, output o.
 """
 
-from collections.abc import Iterator
-from itertools import accumulate
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from .int8 import Int8LstmWeights, dequantize_weight, int8_lstm_over_packed_words, int8_parameters, quantize_weight
+from .lstm_packed import LstmWeights, lstm_over_packed_words
+from .lstm_triton import triton_available, triton_steps
+from .weight_copies import WeightCopies
+from .word_layout import PackedWords, WordLayout
 
 try:  # only needed while tracing; older or slimmer builds of torch lack it
     from torch._higher_order_ops.scan import scan
 except ImportError:
     scan = None  # type: ignore[assignment]
-
-
-# Words whose input product is made at once; their gates take 268 MB in the original model.
-ROWS_PER_PRODUCT = 4096
-
-
-class LstmWeights(NamedTuple):
-    """Weights of one direction, named as in `torch.nn.LSTM(proj_size=D)` but with a single bias."""
-
-    weight_ih: Tensor  # (4M, D) from the layer's input
-    weight_hh: Tensor  # (4M, D) from the previous output
-    bias: Tensor  # (4M,) forget bias included
-    weight_hr: Tensor | None  # (D, M) output projection; None if the cell has the output's width
 
 
 def lstm_projection(
@@ -135,69 +123,26 @@ def _reference(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
     reason='the "packed" LSTM loop follows the lengths; set lstm_backend="scan" for fullgraph=True'
 )
 def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
-    """The input product once for all real words, then steps over the sentences still alive."""
-    order = torch.argsort(lengths, descending=True, stable=True)
-    sorted_lengths = lengths[order].cpu()
-    started = int((sorted_lengths > 0).sum())  # empty sentences stand last and take no part
-    if started == 0:
+    """The words in the order of `PackedWords`, and back into their places."""
+    steps = torch.arange(inputs.shape[1], device=inputs.device)
+    packed = PackedWords(steps < lengths.unsqueeze(1))
+    if not packed.alive:
         return torch.zeros_like(inputs), state
-    packed = pack_padded_sequence(inputs[order[:started]], sorted_lengths[:started], batch_first=True)
-    alive = packed.batch_sizes.tolist()  # sentences longer than t, for every t
-    gates_from_input = _input_gates(packed.data, alive, weights, reverse)
-
-    h0, c0 = state[0][order], state[1][order]
-    recurrent = weights.weight_hh.t()
-    outputs: list[Tensor] = [h0] * len(alive)
-    if reverse:
-        h, c = h0[:0], c0[:0]
-        for t in range(len(alive) - 1, -1, -1):
-            if alive[t] > h.shape[0]:  # sentences of t + 1 words begin here
-                h = torch.cat([h, h0[h.shape[0] : alive[t]]])
-                c = torch.cat([c, c0[c.shape[0] : alive[t]]])
-            gates = torch.addmm(next(gates_from_input), h, recurrent)
-            h, c = _cell(gates, c, weights.weight_hr, cell_clip, proj_clip)
-            outputs[t] = h
-        last_h, last_c = [h], [c]
-    else:
-        h, c = h0[:started], c0[:started]
-        last_h, last_c = [], []  # states of ended sentences, the shortest first
-        for t, count in enumerate(alive):
-            if count < h.shape[0]:
-                last_h.append(h[count:])
-                last_c.append(c[count:])
-                h, c = h[:count], c[:count]
-            gates = torch.addmm(next(gates_from_input), h, recurrent)
-            h, c = _cell(gates, c, weights.weight_hr, cell_clip, proj_clip)
-            outputs[t] = h
-        last_h.append(h)
-        last_c.append(c)
-    out, _ = pad_packed_sequence(
-        PackedSequence(torch.cat(outputs), packed.batch_sizes), batch_first=True, total_length=inputs.shape[1]
+    rows, size = (packed.back if reverse else packed.ahead), inputs.shape[2]
+    h, c = (part.index_select(0, packed.order) for part in state)
+    outputs, c = lstm_over_packed_words(
+        inputs.reshape(-1, size).index_select(0, rows),
+        weights,
+        packed.alive,
+        h,
+        c,
+        cell_clip,
+        proj_clip,
+        WeightCopies(),
     )
-    back = torch.argsort(order)
-    if started < inputs.shape[0]:
-        out = torch.cat([out, out.new_zeros(inputs.shape[0] - started, *out.shape[1:])])
-    h = torch.cat([*reversed(last_h), h0[started:]])
-    c = torch.cat([*reversed(last_c), c0[started:]])
-    return out[back], (h[back], c[back])
-
-
-def _input_gates(words: Tensor, alive: list[int], weights: LstmWeights, reverse: bool) -> Iterator[Tensor]:
-    """The input's share of the gates, (alive[t], 4M) for each step t in running order, from words (N, D) by step.
-
-    One product serves many steps, but not a whole book: the gates of a word are 32 times larger than its vector.
-    """
-    blocks, first, rows = [], 0, 0  # steps [first, last) of each block
-    for t, count in enumerate(alive):
-        if rows and rows + count > ROWS_PER_PRODUCT:
-            blocks.append((first, t))
-            first, rows = t, 0
-        rows += count
-    blocks.append((first, len(alive)))
-    starts = [0, *accumulate(alive)]
-    for first, last in reversed(blocks) if reverse else blocks:
-        gates = F.linear(words[starts[first] : starts[last]], weights.weight_ih, weights.bias).split(alive[first:last])
-        yield from reversed(gates) if reverse else gates
+    h = state[0].index_copy(0, packed.order, outputs.index_select(0, packed.last))
+    c = state[1].index_copy(0, packed.order, c)
+    return torch.zeros_like(inputs).view(-1, size).index_copy(0, rows, outputs).view_as(inputs), (h, c)
 
 
 def _scan(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
@@ -230,7 +175,8 @@ _BACKENDS = {"reference": _reference, "packed": _packed, "scan": _scan}
 class LstmProjection(nn.Module):
     """The parameters of one direction of one layer, and the call of `lstm_projection` with them.
 
-    `forget_bias` of the configuration is added to the stored bias here: files of bilm-tf leave it out.
+    `forget_bias` of the configuration is added to the stored bias here: files of bilm-tf leave it out. With
+    `weight_format="int8"` the matrices hold whole numbers, and a scale for each row stands beside them.
     """
 
     def __init__(self, config):
@@ -242,27 +188,190 @@ class LstmProjection(nn.Module):
         self.proj_clip = "" if config.proj_clip is None else repr(float(config.proj_clip))
         self.forget_bias = config.forget_bias
         self.backend = config.lstm_backend
-        self.weight_ih = nn.Parameter(torch.empty(4 * cell_size, size))
-        self.weight_hh = nn.Parameter(torch.empty(4 * cell_size, size))
+        self.int8 = config.weight_format == "int8"
         self.bias = nn.Parameter(torch.empty(4 * cell_size))
-        self.weight_hr = nn.Parameter(torch.empty(size, cell_size)) if config.use_lstm_projection else None
+        shapes = {
+            "weight_ih": (4 * cell_size, size),
+            "weight_hh": (4 * cell_size, size),
+            "weight_hr": (size, cell_size),
+        }
+        for name, shape in shapes.items():
+            weight: nn.Parameter | None
+            weight = scale = None
+            if name != "weight_hr" or config.use_lstm_projection:
+                weight, scale = int8_parameters(*shape) if self.int8 else (nn.Parameter(torch.empty(shape)), None)
+            self.register_parameter(name, weight)
+            if self.int8:
+                self.register_parameter(f"{name}_scale", scale)
+        self.copies = WeightCopies()
 
-    def forward(
-        self, inputs: Tensor, lengths: Tensor, state: tuple[Tensor, Tensor] | None = None, reverse: bool = False
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """See `lstm_projection`: inputs (B, T, D) -> outputs (B, T, D), state (h (B, D), c (B, M))."""
+    def quantize(self) -> None:
+        """Replace the matrices by int8 ones."""
+        self.int8 = True
+        for name in ("weight_ih", "weight_hh", "weight_hr"):
+            values = scale = None
+            if getattr(self, name) is not None:
+                values, scale = (nn.Parameter(p, requires_grad=False) for p in quantize_weight(getattr(self, name)))
+            setattr(self, name, values)
+            self.register_parameter(f"{name}_scale", scale)
+
+    def float_weights(self) -> LstmWeights:
+        """The weights as the equations want them, restored from int8 if they are kept so."""
+        names = ("weight_ih", "weight_hh", "weight_hr")
+        weight_ih, weight_hh, weight_hr = (getattr(self, name) for name in names)
+        if self.int8:
+            weight_ih, weight_hh, weight_hr = (
+                None if weight is None else dequantize_weight(weight, getattr(self, f"{name}_scale"), self.bias.dtype)
+                for name, weight in zip(names, (weight_ih, weight_hh, weight_hr), strict=True)
+            )
+        return LstmWeights(weight_ih, weight_hh, self._gate_bias(), weight_hr)
+
+    def _gate_bias(self) -> Tensor:
         bias: Tensor = self.bias
         if self.forget_bias:
             cell_size = bias.shape[0] // 4
             forget = bias.new_full((cell_size,), float(self.forget_bias))
             bias = bias + F.pad(forget, (cell_size, 2 * cell_size))
+        return bias
+
+    def clips(self) -> tuple[float | None, float | None]:
+        """The bounds `cell_clip` and `proj_clip`."""
+        cell_clip = float(self.cell_clip) if self.cell_clip else None
+        return cell_clip, float(self.proj_clip) if self.proj_clip and self.weight_hr is not None else None
+
+    def forward(
+        self,
+        inputs: Tensor,
+        lengths: Tensor | None = None,
+        state: tuple[Tensor, Tensor] | None = None,
+        reverse: bool = False,
+        packed: PackedWords | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """See `lstm_projection`: inputs (B, T, D), lengths (B,) -> outputs (B, T, D), state (h (B, D), c (B, M)).
+
+        With `packed` instead of lengths: words (N, D) in packed order and the state (h (n, D), c (n, M)) in its order
+        -> outputs (N, D), state.
+        """
+        cell_clip, proj_clip = self.clips()
+        if packed is not None and state is not None:
+            outputs, c = self._over_packed_words(inputs, packed, *state, cell_clip, proj_clip)
+            return outputs, (outputs.index_select(0, packed.last), c)
+        assert lengths is not None
         return lstm_projection(
             inputs,
-            LstmWeights(self.weight_ih, self.weight_hh, bias, self.weight_hr),
+            self.float_weights(),
             lengths,
             state,
             reverse=reverse,
-            cell_clip=float(self.cell_clip) if self.cell_clip else None,
-            proj_clip=float(self.proj_clip) if self.proj_clip else None,
+            cell_clip=cell_clip,
+            proj_clip=proj_clip,
             backend=self.backend,
         )
+
+    def _over_packed_words(self, words, packed, h, c, cell_clip, proj_clip) -> tuple[Tensor, Tensor]:
+        trained = torch.is_grad_enabled() and any(part.requires_grad for part in (words, h, c, self.bias))
+        if self.int8 and not trained:
+            int8 = Int8LstmWeights(
+                self.weight_ih,
+                self.weight_ih_scale,
+                self.weight_hh,
+                self.weight_hh_scale,
+                self._gate_bias(),
+                self.weight_hr,
+                self.weight_hr_scale,
+            )
+            return int8_lstm_over_packed_words(words, int8, packed.alive, h, c, cell_clip, proj_clip, self.copies)
+        # Under autocast the words come in its precision, and the weights follow.
+        weights = LstmWeights(*(None if weight is None else weight.to(words.dtype) for weight in self.float_weights()))
+        return lstm_over_packed_words(words, weights, packed.alive, h, c, cell_clip, proj_clip, self.copies)
+
+
+def runs_packed(backend: str, hidden: Tensor) -> bool:
+    """Whether a layer takes both directions through `bidirectional_lstm`."""
+    if backend == "auto":
+        return not torch.compiler.is_exporting()
+    return backend in ("packed", "triton")
+
+
+@torch.compiler.disable(
+    reason='the "packed" LSTM loop follows the lengths; set lstm_backend="scan" for fullgraph=True'
+)
+def bidirectional_lstm(
+    hidden: Tensor,
+    layout: WordLayout,
+    directions: tuple[LstmProjection, LstmProjection],
+    h: Tensor | None,
+    c: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Both directions of a layer over the real words of a batch.
+
+    Args:
+        hidden: (B, T, 2D), what the forward LSTM reads in the first half, the backward LSTM in the second.
+        layout: where the real words are.
+        directions: the forward and the backward LSTM.
+        h, c: (B, 2D) and (B, 2M), the state before the first word read; zeros if None.
+    Returns:
+        outputs (B, T, 2D), zero at padding; h (B, 2D) and c (B, 2M) after the last word read.
+    """
+    packed, kind = layout.packed.to(hidden.device), hidden.device.type
+    batch, _, width = hidden.shape
+    cell_size = directions[0].bias.shape[0] // 4
+    # Under autocast everything runs in its precision, as the products of plain modules would.
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+    outputs = hidden.new_zeros(batch * hidden.shape[1], width, dtype=dtype)
+    h = hidden.new_zeros(batch, width, dtype=dtype) if h is None else h.to(dtype, copy=True)
+    c = hidden.new_zeros(batch, 2 * cell_size, dtype=dtype) if c is None else c.to(dtype, copy=True)
+    if not packed.alive:
+        return outputs.view(*hidden.shape), h, c
+    flat, rows = hidden.reshape(-1, width).to(dtype), (packed.ahead, packed.back)
+    words = [half.index_select(0, row) for half, row in zip(flat.chunk(2, dim=1), rows, strict=True)]
+    states = zip(*(part.index_select(0, packed.order).chunk(2, dim=1) for part in (h, c)), strict=True)
+    with torch.autocast(kind, enabled=False):
+        if _use_triton(directions, words[0]):
+            results = _both_by_triton(directions, words, packed, list(states))
+        else:
+            results = [
+                direction(one, state=state, packed=packed)
+                for direction, one, state in zip(directions, words, states, strict=True)
+            ]
+    # Put in place half by half: a sentence without words keeps the state it came with.
+    for half, (output, last) in enumerate(results):
+        for whole, part, places in (
+            (outputs, output, rows[half]),
+            (h, last[0], packed.order),
+            (c, last[1], packed.order),
+        ):
+            whole.narrow(1, half * part.shape[1], part.shape[1]).index_copy_(0, places, part)
+    return outputs.view(*hidden.shape), h, c
+
+
+def _use_triton(directions: tuple[LstmProjection, LstmProjection], words: Tensor) -> bool:
+    backend = directions[0].backend
+    if backend == "triton" and not triton_available(words):
+        raise ValueError(
+            f'lstm_backend "triton" needs the triton package and tensors on a CUDA device, these are on {words.device}; '
+            'use "auto", which takes what is there'
+        )
+    if backend == "triton":
+        return True
+    # Weights that are elsewhere come with the call of their module, which this backend leaves out.
+    here = all(direction.bias.device == words.device for direction in directions)
+    return backend == "auto" and here and not directions[0].int8 and triton_available(words)
+
+
+def _both_by_triton(directions, words, packed, states) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
+    dtype = words[0].dtype
+    weights = [
+        LstmWeights(*(None if weight is None else weight.to(dtype) for weight in direction.float_weights()))
+        for direction in directions
+    ]
+    gates = [F.linear(one, w.weight_ih, w.bias) for one, w in zip(words, weights, strict=True)]
+    outputs, h, c = triton_steps(
+        torch.stack(gates),
+        torch.stack([w.weight_hh for w in weights]),
+        None if weights[0].weight_hr is None else torch.stack([w.weight_hr for w in weights]),
+        *(torch.stack(part) for part in zip(*states, strict=True)),
+        packed.alive,
+        *directions[0].clips(),
+    )
+    return [(outputs[g], (h[g], c[g])) for g in range(2)]

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import types
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,13 +13,12 @@ import pytest
 import torch
 from local_server import LocalServer, ServedFile
 from safetensors.numpy import load_file
+from support import ROOT, files_a_model_imports
 
 import hf_elmo
 from hf_elmo import ElmoConfig, ElmoModel, ElmoTokenizer, cli
 from hf_elmo.cli import main
 from hf_elmo.conversion.known_models import KNOWN_MODELS
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def in_process(*arguments, **settings):
@@ -210,8 +208,7 @@ def converted(source, tmp_path_factory):
 
 def test_the_folder_holds_the_code_it_needs(converted):
     folder, _ = converted
-    sources = {path.name for path in (ROOT / "modeling").glob("*.py")} - {"__init__.py"}
-    assert {path.name for path in (folder / "elmo").glob("*.py")} >= sources
+    assert {path.name for path in (folder / "elmo").glob("*.py")} == files_a_model_imports()
 
 
 @pytest.mark.slow

@@ -3,6 +3,9 @@
 TOLERANCES = {
     # AllenNLP and bilm-tf computed their fixtures in float32; they differ from float64 by up to 1.2e-6.
     ("parity", "float32"): 5e-6,
+    # A gradient of a weight is a sum whose size is not bounded; relative to its largest number, where that is above
+    # 12. AllenNLP's own float32 gradients are as far from float64.
+    ("gradient_relative", "float32"): 4e-7,
     # Against an independent NumPy forward pass in float64: rounding of another order of summation only.
     ("parity", "float64"): 1e-9,
     # One sentence in other company: the matrix products round differently with their size.
@@ -20,4 +23,8 @@ TOLERANCES = {
     ("half_file_against_float32", "float16"): 5e-4,
     # Vectors below 0.125 computed twice and both rounded to float16: one unit there, 2^-14 = 6.1e-5.
     ("half_file_against_half", "float16"): 6.2e-5,
+    # Triton kernels, relative to the largest value: sums in float32, but gates, outputs and their gradients are rounded
+    # at every step (to 11 and 8 bits; Triton's interpreter cuts the bits of bfloat16 off instead of rounding).
+    ("triton", "float16"): 2e-3,
+    ("triton", "bfloat16"): 4e-2,
 }

@@ -31,7 +31,7 @@ ACTING = {
 
 # Fields with a test of their own below, and fields the encoder only hands on: the tokenizer and language-model heads
 # use them (that they agree with the tokenizer is tested where they are written, in tests/conversion).
-ELSEWHERE = {"max_characters_per_token", "use_char_projection", "use_lstm_projection", "lstm_backend"}
+ELSEWHERE = {"max_characters_per_token", "use_char_projection", "use_lstm_projection", "lstm_backend", "weight_format"}
 HANDED_ON = {"vocab_size", "pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "tie_word_embeddings"}
 
 
@@ -97,16 +97,36 @@ def test_max_characters_per_token_is_the_width_the_model_takes():
 
 
 def test_lstm_backend_is_the_one_that_runs(monkeypatch):
+    from hf_elmo.modeling import LstmProjection
     from hf_elmo.modeling import lstm_projection as module_function
 
     calls = []
     backends = module_function.__globals__["_BACKENDS"]
+    over_packed = LstmProjection._over_packed_words
+    monkeypatch.setattr(
+        LstmProjection, "_over_packed_words", lambda self, *a: (calls.append("packed"), over_packed(self, *a))[1]
+    )
     for name, function in list(backends.items()):
         monkeypatch.setitem(backends, name, lambda *a, _n=name, _f=function: (calls.append(_n), _f(*a))[1])
-    for name, runs in (("auto", "packed"), ("packed", "packed"), ("reference", "reference")):
+    for name, runs in (("auto", "packed"), ("packed", "packed"), ("reference", "reference"), ("scan", "scan")):
         calls.clear()
-        tiny_model(lstm_backend=name)(**random_batch([2]))
+        with torch.no_grad():
+            tiny_model(lstm_backend=name)(**random_batch([2]))
         assert set(calls) == {runs}
+
+
+def test_triton_backend_without_a_gpu_is_refused():
+    with pytest.raises(
+        ValueError, match='"triton" needs the triton package and tensors on a CUDA device.*cpu.*"auto"'
+    ):
+        tiny_model(lstm_backend="triton")(**random_batch([2]))
+
+
+def test_weight_format_makes_the_large_matrices_int8():
+    model = ElmoModel(tiny_config(weight_format="int8"))
+    whole = {name for name, parameter in model.named_parameters() if parameter.dtype == torch.int8}
+    assert "layers.1.backward_direction.weight_hr" in whole and "char_cnn.highways.0.weight" in whole
+    assert model.char_cnn.convolutions[0].weight.dtype == torch.float32
 
 
 def test_hidden_size_follows_the_projection_size():

@@ -13,7 +13,7 @@ import pytest
 import torch
 from elmo_builders import ALLENNLP_SMALL, largest_difference
 from safetensors.torch import load_file
-from support import ROOT
+from support import ROOT, files_a_model_imports
 from tolerances import TOLERANCES
 from transformers.dynamic_module_utils import check_imports, get_imports, get_relative_imports
 
@@ -130,11 +130,11 @@ def test_transformers_scanner_sees_the_same_imports(path):
 
 
 def test_saved_folder_holds_exactly_what_is_needed(saved):
-    code = {path.name for path in CODE}
+    code = files_a_model_imports()
     data = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "conversion.json"}
     assert {path.name for path in saved.iterdir()} == code | data
-    for path in CODE:
-        assert (saved / path.name).read_bytes() == path.read_bytes()
+    for name in code:
+        assert (saved / name).read_bytes() == (ROOT / "modeling" / name).read_bytes()
     auto_map = json.loads((saved / "config.json").read_text())["auto_map"]
     assert auto_map == {"AutoConfig": "configuration_elmo.ElmoConfig", "AutoModel": "modeling_elmo.ElmoModel"}
 

@@ -1,0 +1,462 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""ELMo's recurrent loop as Triton kernels: both directions of a layer at once, forward and backward.
+
+G directions (1 or 2), B sentences, the longest first, N words packed step by step, D `projection_size`, M `cell_size`.
+A step is two launches forward (cell, projection) and three backward (sum, cell, recurrent product). The sums of every
+product run in a fixed order and no kernel uses atomics, so equal inputs give equal bits.
+
+Tested by Triton's interpreter (`TRITON_INTERPRET=1`) and compiled for compute capability 9.0; speed is unmeasured, the
+block sizes are reasoned from the sizes of the original model.
+"""
+
+import inspect
+import math
+from itertools import accumulate
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:  # everything else of the model works without it
+    triton, tl = None, SimpleNamespace(constexpr=None)  # type: ignore[assignment, unused-ignore]
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+# A Hopper GPU has 132 multiprocessors: with fewer programs than that, some of them idle.
+PROGRAMS_WANTED = 128
+# Below 16 the tensor cores work on padding. 16 x 16 has an element for each thread of 8 warps: none is held by two
+# threads, so a kernel may write where it has read.
+SMALLEST_BLOCK = 16
+MOST_SPLITS = 16
+ELEMENTS_PER_PROGRAM = 1024
+
+
+def _kernel(function):
+    """Hand a function to Triton, if there is one, so that a kernel compiled for some numbers of words serves all."""
+    if triton is None:
+        return function
+    numbers = [name for name in inspect.signature(function).parameters if name.islower() and name[-4:] != "_ptr"]
+    return triton.jit(do_not_specialize=numbers)(function)
+
+
+# Pointers stand at the first row of the step in the first direction; the next direction is `..._rows` rows further,
+# and for that 32 bits are too few: a book's gates have more than 2^31 elements. Optional pointers may be None.
+# tanh is written out because the CUDA library's has no interpreter; its absolute error stays at 1e-7.
+
+
+@_kernel
+def _cell_kernel(
+    gates_ptr,  # (G, words, 4M) of the input
+    h_ptr,  # (G, h_rows, D)
+    weight_ptr,  # (G, 4M, D)
+    cell_before_ptr,  # (G, cell_rows, M)
+    cell_ptr,  # (G, cell_rows, M), may be the cell before
+    hidden_ptr,  # (G, hidden_rows, M)
+    activated_ptr,  # (G, words, 4M), optional
+    passed_ptr,  # (G, words, M) uint8: 1 where the clip lets the gradient pass, optional
+    words,
+    h_rows,
+    cell_rows,
+    hidden_rows,
+    alive,
+    D: tl.constexpr,
+    M: tl.constexpr,
+    CLIP: tl.constexpr,
+    PRECISION: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_COLUMNS: tl.constexpr,
+    BLOCK_DEPTH: tl.constexpr,
+):
+    """Recurrent product, gates, cell and its clip, hidden vector before the projection: one tile of (alive, M)."""
+    direction = tl.program_id(2).to(tl.int64)
+    rows = (tl.program_id(1) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS))[:, None]
+    units = (tl.program_id(0) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS))[None, :]
+    living = rows < alive
+    valid = living & (units < M)
+    sum_type = cell_ptr.dtype.element_ty
+    zero = tl.full((BLOCK_ROWS, BLOCK_COLUMNS), 0.0, sum_type)
+    i, f, g, o = zero, zero, zero, zero
+    for start in range(0, D, BLOCK_DEPTH):
+        depth = start + tl.arange(0, BLOCK_DEPTH)
+        inside = depth < D
+        h = tl.load(h_ptr + (direction * h_rows + rows) * D + depth[None, :], living & inside[None, :], 0.0)
+        weight = weight_ptr + (direction * 4 * M + units) * D + depth[:, None]  # transposed: (D, M) of gate i
+        inside = inside[:, None] & (units < M)
+        i = tl.dot(h, tl.load(weight, inside, 0.0), i, PRECISION, out_dtype=sum_type)
+        f = tl.dot(h, tl.load(weight + M * D, inside, 0.0), f, PRECISION, out_dtype=sum_type)
+        g = tl.dot(h, tl.load(weight + 2 * M * D, inside, 0.0), g, PRECISION, out_dtype=sum_type)
+        o = tl.dot(h, tl.load(weight + 3 * M * D, inside, 0.0), o, PRECISION, out_dtype=sum_type)
+
+    gate = (direction * words + rows) * (4 * M) + units
+    i += tl.load(gates_ptr + gate, valid, 0.0).to(sum_type)
+    f += tl.load(gates_ptr + gate + M, valid, 0.0).to(sum_type)
+    g += tl.load(gates_ptr + gate + 2 * M, valid, 0.0).to(sum_type)
+    o += tl.load(gates_ptr + gate + 3 * M, valid, 0.0).to(sum_type)
+    i = 1.0 / (1.0 + tl.exp(-i))
+    f = 1.0 / (1.0 + tl.exp(-f))
+    g = 2.0 / (1.0 + tl.exp(-2.0 * g)) - 1.0
+    o = 1.0 / (1.0 + tl.exp(-o))
+    unit = (direction * cell_rows + rows) * M + units
+    c = f * tl.load(cell_before_ptr + unit, valid, 0.0) + i * g
+    if activated_ptr is not None:
+        kind = activated_ptr.dtype.element_ty
+        tl.store(activated_ptr + gate, i.to(kind), valid)
+        tl.store(activated_ptr + gate + M, f.to(kind), valid)
+        tl.store(activated_ptr + gate + 2 * M, g.to(kind), valid)
+        tl.store(activated_ptr + gate + 3 * M, o.to(kind), valid)
+    if CLIP is not None:
+        if passed_ptr is not None:
+            word = (direction * words + rows) * M + units
+            tl.store(passed_ptr + word, ((c >= -CLIP) & (c <= CLIP)).to(tl.uint8), valid)
+        c = tl.where(c > CLIP, CLIP, tl.where(c < -CLIP, -CLIP, c))  # a NaN stays one
+    tl.store(cell_ptr + unit, c, valid)
+    hidden = o * (2.0 / (1.0 + tl.exp(-2.0 * c)) - 1.0)
+    hidden = hidden.to(hidden_ptr.dtype.element_ty)
+    tl.store(hidden_ptr + (direction * hidden_rows + rows) * M + units, hidden, valid)
+
+
+@_kernel
+def _product_kernel(
+    left_ptr,  # (G, left_rows, DEPTH)
+    weight_ptr,  # (G, DEPTH, WIDTH), steps of DEPTH_STRIDE and WIDTH_STRIDE
+    product_ptr,  # (SPLITS, G, product_rows, WIDTH)
+    passed_ptr,  # (G, product_rows, WIDTH) uint8: 1 where the clip lets the gradient pass, optional
+    left_rows,
+    product_rows,
+    alive,
+    DEPTH: tl.constexpr,
+    WIDTH: tl.constexpr,
+    DEPTH_STRIDE: tl.constexpr,
+    WIDTH_STRIDE: tl.constexpr,
+    SPLITS: tl.constexpr,
+    CLIP: tl.constexpr,
+    PRECISION: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_COLUMNS: tl.constexpr,
+    BLOCK_DEPTH: tl.constexpr,
+):
+    """A product with the weights, clipped: one tile of (alive, WIDTH), summed over one of SPLITS shares of DEPTH."""
+    split = tl.program_id(2) % SPLITS
+    direction = (tl.program_id(2) // SPLITS).to(tl.int64)
+    rows = (tl.program_id(1) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS))[:, None]
+    columns = (tl.program_id(0) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS))[None, :]
+    living = rows < alive
+    sum_type: tl.constexpr = tl.float64 if left_ptr.dtype.element_ty == tl.float64 else tl.float32
+    total = tl.full((BLOCK_ROWS, BLOCK_COLUMNS), 0.0, sum_type)
+    for start in range(0, DEPTH, BLOCK_DEPTH * SPLITS):
+        depth = start + split * BLOCK_DEPTH + tl.arange(0, BLOCK_DEPTH)
+        inside = depth < DEPTH
+        left = tl.load(
+            left_ptr + (direction * left_rows + rows) * DEPTH + depth[None, :], living & inside[None, :], 0.0
+        )
+        weight = weight_ptr + direction * DEPTH * WIDTH + depth[:, None] * DEPTH_STRIDE + columns * WIDTH_STRIDE
+        weight = tl.load(weight, inside[:, None] & (columns < WIDTH), 0.0)
+        total = tl.dot(left, weight, total, PRECISION, out_dtype=sum_type)
+
+    valid = living & (columns < WIDTH)
+    direction += split * (tl.num_programs(2) // SPLITS)
+    element = (direction * product_rows + rows) * WIDTH + columns
+    if CLIP is not None:
+        if passed_ptr is not None:
+            tl.store(passed_ptr + element, ((total >= -CLIP) & (total <= CLIP)).to(tl.uint8), valid)
+        total = tl.where(total > CLIP, CLIP, tl.where(total < -CLIP, -CLIP, total))
+    tl.store(product_ptr + element, total.to(product_ptr.dtype.element_ty), valid)
+
+
+@_kernel
+def _output_gradient_kernel(
+    d_outputs_ptr,  # (G, words, D)
+    d_last_ptr,  # (G, sentences, D) of every sentence's last output as a state
+    parts_ptr,  # (SPLITS, G, sentences, D) from the step after this one
+    passed_ptr,  # (G, words, D) uint8, optional
+    d_projected_ptr,  # (G, words, D)
+    words,
+    sentences,
+    alive,
+    alive_after,
+    D: tl.constexpr,
+    SPLITS: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """Whole gradient of one step's outputs before their clip: BLOCK elements of (alive, D)."""
+    direction = tl.program_id(1).to(tl.int64)
+    elements = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    valid = elements < alive * D
+    carried = elements < alive_after * D  # the sentences of the other elements end at this step
+    state = direction * sentences * D + elements
+    d_h = tl.load(d_last_ptr + state, valid & (elements >= alive_after * D), 0.0).to(parts_ptr.dtype.element_ty)
+    for split in range(SPLITS):
+        d_h += tl.load(parts_ptr + tl.num_programs(1) * sentences * D * split + state, carried, 0.0)
+    element = direction * words * D + elements
+    d_h += tl.load(d_outputs_ptr + element, valid, 0.0).to(d_h.dtype)
+    if passed_ptr is not None:
+        d_h = tl.where(tl.load(passed_ptr + element, valid, 0) != 0, d_h, 0.0)
+    tl.store(d_projected_ptr + element, d_h.to(d_projected_ptr.dtype.element_ty), valid)
+
+
+@_kernel
+def _cell_gradient_kernel(
+    d_projected_ptr,  # (G, words, D)
+    weight_ptr,  # (G, D, M), optional
+    activated_ptr,  # (G, words, 4M)
+    cell_before_ptr,  # (G, sentences + words, M)
+    cell_ptr,  # (G, sentences + words, M)
+    passed_ptr,  # (G, words, M) uint8, optional
+    d_cell_ptr,  # (G, sentences, M), from the step after to the step before
+    d_gates_ptr,  # (G, words, 4M), may be the activated gates
+    hidden_ptr,  # (G, words, M), made again, optional
+    words,
+    sentences,
+    alive,
+    D: tl.constexpr,
+    M: tl.constexpr,
+    PRECISION: tl.constexpr,
+    BLOCK_ROWS: tl.constexpr,
+    BLOCK_COLUMNS: tl.constexpr,
+    BLOCK_DEPTH: tl.constexpr,
+):
+    """Gradient of the gates and of the cell one step before: one tile of (alive, M)."""
+    direction = tl.program_id(2).to(tl.int64)
+    rows = (tl.program_id(1) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS))[:, None]
+    units = (tl.program_id(0) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS))[None, :]
+    living = rows < alive
+    valid = living & (units < M)
+    sum_type = cell_ptr.dtype.element_ty
+    word = direction * words + rows
+    if weight_ptr is not None:
+        d_hidden = tl.full((BLOCK_ROWS, BLOCK_COLUMNS), 0.0, sum_type)
+        for start in range(0, D, BLOCK_DEPTH):
+            depth = start + tl.arange(0, BLOCK_DEPTH)
+            inside = depth < D
+            d_projected = tl.load(d_projected_ptr + word * D + depth[None, :], living & inside[None, :], 0.0)
+            weight = weight_ptr + (direction * D + depth[:, None]) * M + units
+            weight = tl.load(weight, inside[:, None] & (units < M), 0.0)
+            d_hidden = tl.dot(d_projected, weight, d_hidden, PRECISION, out_dtype=sum_type)
+    else:
+        d_hidden = tl.load(d_projected_ptr + word * D + units, valid, 0.0).to(sum_type)
+
+    gate = word * (4 * M) + units
+    i = tl.load(activated_ptr + gate, valid, 0.0).to(sum_type)
+    f = tl.load(activated_ptr + gate + M, valid, 0.0).to(sum_type)
+    g = tl.load(activated_ptr + gate + 2 * M, valid, 0.0).to(sum_type)
+    o = tl.load(activated_ptr + gate + 3 * M, valid, 0.0).to(sum_type)
+    unit = (direction * (sentences + words) + rows) * M + units
+    c_before = tl.load(cell_before_ptr + unit, valid, 0.0)
+    c_tanh = 2.0 / (1.0 + tl.exp(-2.0 * tl.load(cell_ptr + unit, valid, 0.0))) - 1.0
+    state = d_cell_ptr + (direction * sentences + rows) * M + units
+    d_c = tl.load(state, valid, 0.0) + d_hidden * o * (1.0 - c_tanh * c_tanh)
+    if passed_ptr is not None:
+        d_c = tl.where(tl.load(passed_ptr + word * M + units, valid, 0) != 0, d_c, 0.0)
+    tl.store(state, d_c * f, valid)
+    kind = d_gates_ptr.dtype.element_ty
+    tl.store(d_gates_ptr + gate, (d_c * g * i * (1.0 - i)).to(kind), valid)
+    tl.store(d_gates_ptr + gate + M, (d_c * c_before * f * (1.0 - f)).to(kind), valid)
+    tl.store(d_gates_ptr + gate + 2 * M, (d_c * i * (1.0 - g * g)).to(kind), valid)
+    tl.store(d_gates_ptr + gate + 3 * M, (d_hidden * c_tanh * o * (1.0 - o)).to(kind), valid)
+    if hidden_ptr is not None:
+        tl.store(hidden_ptr + word * M + units, (o * c_tanh).to(hidden_ptr.dtype.element_ty), valid)
+
+
+# The largest tiles (rows, columns, terms summed at a time), for 2-byte types on the tensor cores and for wider ones. The
+# cell keeps four sums an element, so (128, 64) fills the registers of 8 warps: the original model at B = 128 is then
+# one wave of 128 programs.
+TILES = {
+    "cell": ((128, 64, 64), (64, 32, 32)),
+    "projection": ((64, 64, 128), (64, 64, 32)),
+    "recurrent_gradient": ((128, 64, 64), (64, 64, 32)),
+    "cell_gradient": ((64, 64, 64), (64, 32, 32)),
+}
+
+
+class _Plan:
+    """The grid of a product's kernel over (alive, columns), and the constants it is launched with at every step."""
+
+    def __init__(self, name: str, gates: Tensor, rows: int, columns: int, depth: int = 0, **constants):
+        wide = gates.element_size() > 2
+        *largest, terms = TILES[name][wide]
+        self.columns, self.programs = columns, gates.shape[0]
+        self.tile = [
+            min(limit, max(SMALLEST_BLOCK, 1 << (needed - 1).bit_length()))
+            for limit, needed in zip(largest, (rows, columns), strict=True)
+        ]
+        if depth:  # the sums are long: share them among programs
+            wanted = PROGRAMS_WANTED // math.prod(self.grid(rows))
+            constants["SPLITS"] = max(1, min(wanted, MOST_SPLITS, -(-depth // terms)))
+            self.programs *= constants["SPLITS"]
+        else:  # halve the longer side until every multiprocessor has work
+            while math.prod(self.grid(rows)) < PROGRAMS_WANTED and max(self.tile) > SMALLEST_BLOCK:
+                self.tile[0 if self.tile[0] > self.tile[1] else 1] //= 2
+        tf32 = gates.dtype == torch.float32 and torch.backends.cuda.matmul.fp32_precision == "tf32"
+        blocks = dict(zip(("BLOCK_ROWS", "BLOCK_COLUMNS", "BLOCK_DEPTH"), (*self.tile, terms), strict=True))
+        launch = {"PRECISION": "tf32" if tf32 else "ieee", "num_warps": 4 if wide else 8, "num_stages": 3}
+        self.constants = constants | blocks | launch
+
+    def grid(self, alive: int) -> tuple[int, int, int]:
+        return -(-self.columns // self.tile[1]), -(-alive // self.tile[0]), self.programs
+
+
+def _from(row: int, *tensors: Tensor | None) -> list[Tensor | None]:
+    """Views (G, ..., ...) from a row on; what is absent stays so."""
+    return [None if tensor is None else tensor[:, row:] for tensor in tensors]
+
+
+def _last_rows(steps: Tensor, alive: list[int]) -> Tensor:
+    """(G, B, ...) of every sentence's own last word, from packed (G, N, ...)."""
+    ends = zip(accumulate(alive, initial=0), alive, [*alive[1:], 0], strict=False)
+    ended = [steps[:, start + after : start + count] for start, count, after in ends if after < count]
+    return torch.cat(ended[::-1], dim=1)
+
+
+def _forward(keep, gates, weight_hh, weight_hr, h0, c0, alive, cell_clip, proj_clip):
+    """Outputs, final h and c, and the tensors of the backward pass (empty ones are None, all of them unless `keep`)."""
+    directions, words, sentences, kind = gates.shape[0], gates.shape[1], alive[0], gates.dtype
+    size, cell_size = weight_hh.shape[2], weight_hh.shape[1] // 4
+    sum_type = torch.float64 if kind == torch.float64 else torch.float32
+
+    def empty(rows, width, dtype=kind, when=True):
+        return gates.new_empty(directions, rows, width, dtype=dtype) if when else None
+
+    outputs = empty(words, size)
+    hidden = outputs if weight_hr is None else empty(sentences, cell_size)
+    # A gradient needs all cells, the state given first; without one the running cell overwrites itself.
+    cells = empty(sentences + words * keep, cell_size, sum_type)
+    cells[:, :sentences] = c0
+    activated = empty(words, 4 * cell_size, when=keep)
+    cell_passed = empty(words, cell_size, torch.uint8, when=keep and cell_clip is not None)
+    proj_passed = empty(words, size, torch.uint8, when=keep and proj_clip is not None)
+
+    cell = _Plan("cell", gates, sentences, cell_size, D=size, M=cell_size, CLIP=cell_clip)
+    product = {"DEPTH": cell_size, "WIDTH": size, "DEPTH_STRIDE": 1, "WIDTH_STRIDE": cell_size}
+    projection = _Plan("projection", gates, sentences, size, **product, SPLITS=1, CLIP=proj_clip)
+    h, before, start = h0, 0, 0
+    for count in alive:
+        here = sentences + start if keep else 0
+        output = outputs[:, start:]
+        read = gates[:, start:], h, weight_hh, cells[:, before:]
+        written = cells[:, here:], output if weight_hr is None else hidden, *_from(start, activated, cell_passed)
+        strides = words, words if start else sentences, cells.shape[1], hidden.shape[1]
+        _cell_kernel[cell.grid(count)](*read, *written, *strides, count, **cell.constants)
+        if weight_hr is not None:
+            tensors = hidden, weight_hr, output, *_from(start, proj_passed)
+            _product_kernel[projection.grid(count)](*tensors, sentences, words, count, **projection.constants)
+        h, before, start = output, here, start + count
+    c_n = _last_rows(cells[:, sentences:], alive) if keep else cells
+    return outputs, _last_rows(outputs, alive), c_n.to(kind), (activated, cells, cell_passed, proj_passed)
+
+
+class _TritonSteps(torch.autograd.Function):
+    """`triton_steps` with a gradient; weight gradients are one product each after the loop."""
+
+    @staticmethod
+    def forward(ctx, *arguments):
+        outputs, h_n, c_n, kept = _forward(True, *arguments)
+        _, weight_hh, weight_hr, h0, _, ctx.alive, _, _ = arguments
+        ctx.save_for_backward(*kept, outputs, weight_hh, weight_hr, h0)
+        return outputs, h_n, c_n
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_outputs, d_h, d_c):
+        activated, cells, cell_passed, proj_passed, outputs, weight_hh, weight_hr, h0 = ctx.saved_tensors
+        (directions, words, size), alive, sentences = outputs.shape, ctx.alive, ctx.alive[0]
+        cell_size = cells.shape[2]
+        # The gradient of the gates takes the place of the activated gates, unless these are needed again.
+        graph_is_kept = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)()
+        d_gates = torch.empty_like(activated) if graph_is_kept else activated
+        d_projected = torch.empty_like(outputs)
+        hidden = outputs.new_empty(directions, words, cell_size) if ctx.needs_input_grad[2] else None
+        d_cell = cells.new_empty(directions, sentences, cell_size).copy_(d_c)
+        d_outputs, d_h = d_outputs.contiguous(), d_h.contiguous()
+
+        cell = _Plan("cell_gradient", activated, sentences, cell_size, D=size, M=cell_size)
+        product = {"DEPTH": 4 * cell_size, "WIDTH": size, "DEPTH_STRIDE": size, "WIDTH_STRIDE": 1}
+        recurrent = _Plan("recurrent_gradient", activated, sentences, size, 4 * cell_size, **product, CLIP=None)
+        splits = recurrent.constants["SPLITS"]
+        parts = cells.new_empty(splits, directions, sentences, size)
+        block = {"D": size, "SPLITS": splits, "BLOCK": ELEMENTS_PER_PROGRAM}
+        start, after = words, 0
+        for step in range(len(alive) - 1, -1, -1):
+            if after:
+                tensors = d_gates[:, start:], weight_hh, parts, None
+                _product_kernel[recurrent.grid(after)](*tensors, words, sentences, after, **recurrent.constants)
+            count = alive[step]
+            start -= count
+            tensors = d_outputs[:, start:], d_h, parts, *_from(start, proj_passed, d_projected)
+            grid = -(-count * size // ELEMENTS_PER_PROGRAM), directions
+            _output_gradient_kernel[grid](*tensors, words, sentences, count, after, **block)
+            before = sentences + start - alive[step - 1] if step else 0
+            read = cells[:, before:], cells[:, sentences + start :], *_from(start, cell_passed)
+            written = d_cell, *_from(start, d_gates, hidden)
+            tensors = d_projected[:, start:], weight_hr, activated[:, start:], *read, *written
+            _cell_gradient_kernel[cell.grid(count)](*tensors, words, sentences, count, **cell.constants)
+            after = count
+
+        followed = zip(accumulate(alive, initial=0), alive[1:], strict=False)
+        h_before = torch.cat([h0, *(outputs[:, row : row + count] for row, count in followed)], dim=1)
+        with torch.autocast(outputs.device.type, enabled=False):
+            d_h0 = torch.bmm(d_gates[:, :sentences], weight_hh)
+            d_weight_hh = torch.bmm(d_gates.transpose(1, 2), h_before)
+            d_weight_hr = None if hidden is None else torch.bmm(d_projected.transpose(1, 2), hidden)
+        return d_gates, d_weight_hh, d_weight_hr, d_h0, d_cell.to(outputs.dtype), None, None, None
+
+
+def triton_available(tensor: Tensor) -> bool:
+    """Whether `triton_steps` can run on a tensor: Triton is here, and the tensor on a GPU or Triton interpreted."""
+    if triton is None or tensor.dtype not in DTYPES:
+        return False
+    return tensor.is_cuda or not isinstance(_cell_kernel, triton.JITFunction)
+
+
+def triton_steps(
+    gates: Tensor,
+    weight_hh: Tensor,
+    weight_hr: Tensor | None,
+    h0: Tensor,
+    c0: Tensor,
+    alive: list[int],
+    cell_clip: float | None,
+    proj_clip: float | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the recurrent part of the LSTM of `lstm_projection` on packed words, in every direction at once.
+
+    Sums are taken in float32 (float64 for float64), and the cell is carried in that type. Products of float32 are
+    exact unless `torch.backends.cuda.matmul` allows TF32. The loop neither synchronises nor allocates: a call without
+    gradient can be captured by `torch.cuda.graph` after one that compiles.
+
+    With a gradient, elements of s bytes keep s (4M + D) + 4M bytes per word and direction, M more with `cell_clip` and
+    D more with `proj_clip`: in the original model 89 KB (float32) and 55 KB (half precision). The backward pass works
+    on s (M + 2D) more, and another 4sM if the graph is retained.
+
+    Args:
+        gates: (G, N, 4M) float32, bfloat16, float16 or float64, W_ih x + b in the order i, f, g, o; the words packed
+            step by step. The other tensors are cast to this type.
+        weight_hh, weight_hr: (G, 4M, D) and (G, D, M); without `weight_hr` the output is the hidden vector, unclipped.
+        h0, c0: (G, B, D) and (G, B, M) before the first word.
+        alive: sentences longer than s, for each step s; they stand longest first and have one word at least.
+        cell_clip, proj_clip: bounds on the absolute memory cell and output; None leaves them free.
+
+    Returns:
+        outputs (G, N, D); h (G, B, D) and c (G, B, M) after every sentence's own last word.
+
+    Raises:
+        ValueError: Triton cannot run on these tensors, or `alive` does not fit them.
+    """
+    if not triton_available(gates):
+        raise ValueError(
+            f"gates are {gates.dtype} on {gates.device}; needed are the package triton and a CUDA tensor of "
+            f'{", ".join(map(str, DTYPES))}. Take lstm_backend="packed" instead'
+        )
+    sentences, words = h0.shape[1], gates.shape[1]
+    falls = alive == sorted(alive, reverse=True) and min(alive, default=0) > 0
+    if not falls or (alive[0], sum(alive)) != (sentences, words):
+        needed = f"from {sentences} sentences to no less than 1 and sum up to {words} words"
+        raise ValueError(f"alive must fall {needed}; got {alive}")
+    tensors = [x if x is None else x.to(gates.dtype).contiguous() for x in (gates, weight_hh, weight_hr, h0, c0)]
+    arguments = *tensors, alive, cell_clip, None if weight_hr is None else proj_clip
+    with torch.cuda.device_of(gates):  # Triton launches on the current device, the backward pass on its own
+        if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors):
+            return _TritonSteps.apply(*arguments)
+        return _forward(False, *arguments)[:3]
