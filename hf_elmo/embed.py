@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hf_elmo.modeling.long_text import run_in_segments
+
 # Vectors that wait for their turn in the order of the input, and the character ids they are made from.
 WINDOW_BYTES = 64 << 20
 CHARACTER_BYTES_PER_WORD = 400  # 50 ids of two bytes, and the copies that sorting them takes
@@ -41,6 +43,15 @@ class LayerChoice:
         if self.kind == "one":
             return output.hidden_states[self.index]
         stacked = torch.stack(tuple(output.hidden_states), dim=1)
+        return stacked if self.kind == "all" else stacked.mean(dim=1)
+
+    def select_of_layers(self, layers: list[Tensor], mix: Any, mask: Tensor) -> Tensor:
+        """The same out of the L + 1 layers (B, S, D) of one direction."""
+        if self.kind == "mix":
+            return mix(layers, mask)
+        if self.kind in ("top", "one"):
+            return layers[self.index if self.kind == "one" else -1]
+        stacked = torch.stack(layers, dim=1)
         return stacked if self.kind == "all" else stacked.mean(dim=1)
 
     @property
@@ -246,6 +257,10 @@ def _embed_window(
             for row, position in enumerate(batch):
                 chosen[row, : lengths[position]] = word_of[position]
                 mask[row, : lengths[position]] = True
+            if longest > max_batch_words and not model.config.scalar_mix_layer_norm:  # a sentence alone
+                vectors = _embed_long(model, word_vectors, torch.from_numpy(chosen[0]), choice, dtype, max_batch_words)
+                results[batch[0]] = vectors[..., cut[0] : longest - cut[1], :]
+                continue
             output = model(
                 inputs_embeds=word_vectors[torch.from_numpy(chosen).to(model.device)],
                 attention_mask=torch.from_numpy(mask).to(model.device),
@@ -259,3 +274,21 @@ def _embed_window(
         for part, training in modes:
             part.training = training
     return results
+
+
+def _embed_long(
+    model: Any, word_vectors: Tensor, chosen: Tensor, choice: LayerChoice, dtype: str, words_per_segment: int
+) -> np.ndarray:
+    """Vectors of one sentence of any length, in segments: besides the result nothing has its length."""
+    vectors = np.zeros((*choice.empty_shape[:-2], len(chosen), choice.size), dtype=dtype)
+    mask = torch.ones(1, len(chosen), dtype=torch.bool, device=model.device)
+    segments = run_in_segments(
+        model.layers,
+        lambda columns: word_vectors[chosen[columns].to(model.device)].unsqueeze(0),
+        mask,
+        words_per_segment,
+    )
+    for columns, half, layers in segments:
+        part = choice.select_of_layers(layers, model.scalar_mix, mask[:, columns])[0]
+        vectors[..., columns, half] = part.to(getattr(torch, dtype)).cpu().numpy()
+    return vectors

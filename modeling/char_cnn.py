@@ -11,13 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from .int8 import Int8Linear, int8_linear, int8_parameters, quantize_weight
-from .weight_copies import WeightCopies, transposed
+from .products import InvariantLinear, add_product_, invariant_linear
+from .weight_copies import WeightCopies
 
-# Words whose convolutions are made at once without gradients; the widest one needs 4 kB for every character of a word.
-WORDS_PER_PASS = 128
-# Words that go through the highway layers at once without gradients: always as many, filled up if need be. Products of
-# another shape are rounded otherwise; with one shape a word's vector is the same to the last bit in any company.
-ROWS_PER_BLOCK = 32
+# Words encoded at once without gradients; the widest convolution needs 4 kB for every character of a word.
+WORDS_PER_PASS = 256
 
 
 class CharHighway(nn.Module):
@@ -49,16 +47,10 @@ class CharHighway(nn.Module):
         if self.int8:
             maps = int8_linear(inputs, self.weight, self.weight_scale, self.bias, self.copies)
         else:
-            maps = self._linear(inputs)
+            maps = invariant_linear(inputs, self.weight, self.bias, self.copies)
         transform, gate = maps.chunk(2, dim=-1)
         gate = torch.sigmoid(gate)
         return gate * inputs + (1 - gate) * torch.relu(transform)
-
-    def _linear(self, inputs: Tensor) -> Tensor:
-        plain = torch.is_autocast_enabled(inputs.device.type) or inputs.dtype != self.weight.dtype
-        if torch.compiler.is_compiling() or torch.is_grad_enabled() or plain:
-            return nn.functional.linear(inputs, self.weight, self.bias)
-        return torch.addmm(self.bias, inputs, transposed(self.copies, "weight", self.weight))
 
 
 class CharConvolution(nn.Conv1d):
@@ -78,7 +70,8 @@ class CharConvolution(nn.Conv1d):
         count, columns, size = embedded.shape
         span = self.kernel_size[0]
         windows = embedded.unfold(1, span, 1).transpose(2, 3).reshape(-1, span * size)
-        products = torch.addmm(self.bias, windows, self.copies.get("matrix", [self.weight], _as_matrix))
+        products = self.bias.repeat(len(windows), 1)
+        add_product_(products, windows, self.copies.get("matrix", [self.weight], _as_matrix))
         return products.view(count, columns - span + 1, -1).amax(dim=1)
 
 
@@ -132,7 +125,7 @@ class CharCnn(nn.Module):
         self.highways = nn.ModuleList(CharHighway(size, int8) for _ in range(config.num_highway_layers))
         self.projection: nn.Module | None = None
         if config.use_char_projection:
-            self.projection = (Int8Linear if int8 else nn.Linear)(size, config.projection_size)
+            self.projection = (Int8Linear if int8 else InvariantLinear)(size, config.projection_size)
 
     def quantize(self) -> None:
         """Replace the matrices of the highway layers and of the projection by int8 ones."""
@@ -149,10 +142,10 @@ class CharCnn(nn.Module):
         else:
             distinct = DistinctWords.of(words)
             if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters()):
-                width = min(words.shape[1], distinct.lengths[-1] + self.widest)
+                width = distinct.lengths[-1] + self.widest
                 vectors = self._project(self._convolve(distinct.char_ids[:, :width]))
             else:
-                vectors = self._encode_in_blocks(distinct)
+                vectors = self._encode_in_passes(distinct)
             vectors = vectors.index_select(0, distinct.inverse)
         return vectors.reshape(*char_ids.shape[:-1], -1)
 
@@ -169,19 +162,11 @@ class CharCnn(nn.Module):
         return features if self.projection is None else self.projection(features)
 
     @torch.no_grad()
-    def _encode_in_blocks(self, distinct: DistinctWords) -> Tensor:
-        """Vectors (u, D) of distinct words; the same bits for a word whatever the others are."""
-        count, columns = distinct.char_ids.shape
-        room = -(-count // ROWS_PER_BLOCK) * ROWS_PER_BLOCK
-        features = None
-        for start in range(0, room, WORDS_PER_PASS):
-            # Filled up with copies of the last word: narrow products of few rows are rounded otherwise, too.
-            rows = torch.arange(start, min(start + WORDS_PER_PASS, room)).clamp_(max=count - 1)
-            width = min(columns, distinct.lengths[int(rows[-1])] + self.widest)
-            part = self._convolve(distinct.char_ids[rows.to(distinct.char_ids.device), :width])
-            if features is None:
-                features = part.new_empty(room, part.shape[1])
-            features[start : start + len(part)] = part
-        assert features is not None  # words is not empty
-        blocks = [self._project(block) for block in features.split(ROWS_PER_BLOCK)]
-        return torch.cat(blocks)[:count]
+    def _encode_in_passes(self, distinct: DistinctWords) -> Tensor:
+        """Vectors (u, D) of distinct words, over no more characters than the longest word of a pass has."""
+        vectors = []
+        for start in range(0, len(distinct.char_ids), WORDS_PER_PASS):
+            stop = min(start + WORDS_PER_PASS, len(distinct.char_ids))
+            width = distinct.lengths[stop - 1] + self.widest
+            vectors.append(self._project(self._convolve(distinct.char_ids[start:stop, :width])))
+        return torch.cat(vectors)

@@ -17,11 +17,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from .products import INNER, add_product_
 from .weight_copies import WeightCopies, transposed
 
 # Words whose input product is made at once. More would spill the gates out of the processor's caches, fewer would read
 # the weights more often than needed.
 ROWS_PER_PRODUCT = 1024
+FEWEST_ROWS = 16
 
 
 class LstmWeights(NamedTuple):
@@ -70,23 +72,33 @@ def _infer(words, weights, alive, h, c, cell_clip, proj_clip, copies):
     c = last_c = c.clone()
     hidden = torch.empty_like(c)
     for first, last, start, stop in input_blocks(alive):
-        block = torch.addmm(weights.bias, words[start:stop], weights.weight_ih.t())
+        block = input_product(words[start:stop], weights)
         steps = alive[first:last]
         for gates, output in zip(block.split(steps), outputs[start:stop].split(steps), strict=True):
             count = gates.shape[0]
             if count < c.shape[0]:  # rows past the count keep what their sentence ended with
                 h, c, hidden = h[:count], c[:count], hidden[:count]
-            gates.addmm_(h, weight_hh)
+            add_product_(gates, h, weight_hh)
             cell_step_(gates, c, cell_size, cell_clip)
             torch.tanh(c, out=hidden).mul_(gates[:, 3 * cell_size :])
             if weight_hr is None:
                 output.copy_(hidden)
             else:
-                torch.mm(hidden, weight_hr, out=output)
+                add_product_(output.zero_(), hidden, weight_hr)
                 if proj_clip is not None:
                     output.clamp_(-proj_clip, proj_clip)
             h = output
     return outputs, last_c
+
+
+def input_product(words: Tensor, weights: LstmWeights) -> Tensor:
+    """The input's share of the gates: words (k, D) -> (k, 4M), each row the same in any company."""
+    # The weight as it is stored, since enough rows make up for the layout; below 16 rows the sums would be others.
+    few = F.pad(words, (0, 0, 0, FEWEST_ROWS - len(words))) if len(words) < FEWEST_ROWS else words
+    block = weights.bias.expand(len(few), -1).contiguous()
+    for start in range(0, words.shape[1], INNER):
+        block.addmm_(few[:, start : start + INNER], weights.weight_ih[:, start : start + INNER].t())
+    return block[: len(words)]
 
 
 def input_blocks(alive: Sequence[int]) -> list[tuple[int, int, int, int]]:

@@ -20,6 +20,7 @@ from transformers.utils.output_capturing import capture_outputs
 from .char_cnn import CharCnn, CharHighway
 from .configuration_elmo import ElmoConfig
 from .int8 import Int8Linear
+from .long_text import run_in_segments
 from .lstm_projection import LstmProjection, bidirectional_lstm, runs_packed
 from .scalar_mix import ScalarMix
 from .weight_copies import WeightsSeen
@@ -299,6 +300,70 @@ class ElmoModel(ElmoPreTrainedModel):
             mixed_states=mixed if len(mixed) > 1 else None,
             state=_stack_states(all_states) if output_state else None,
         )
+
+    @torch.no_grad()
+    def forward_in_segments(
+        self,
+        input_ids: torch.Tensor | None = None,
+        char_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        state: tuple[torch.Tensor, torch.Tensor] | None = None,
+        words_per_segment: int = 1024,
+        **kwargs,
+    ) -> ElmoModelOutput:
+        """`forward` without gradients for texts of any length, whole books too: the same numbers in little memory.
+
+        Both directions see the whole text. In memory are the results, the word vectors of a segment and, with
+        `char_ids`, nothing else of the text's length; take `char_ids` as int16 to keep them small.
+
+        Args:
+            input_ids, char_ids, attention_mask, inputs_embeds, state: as in `forward`.
+            words_per_segment: words of each text computed at a time.
+            kwargs: further output of the tokenizer; not used.
+        Returns:
+            `last_hidden_state`, `mixed_state`, `mixed_states` and `state`, as `forward` gives them.
+        Raises:
+            ValueError: inputs that `forward` would refuse; `scalar_mix_layer_norm`, which looks at all words at once;
+                `words_per_segment` below 1.
+        """
+        if self.config.scalar_mix_layer_norm:
+            raise ValueError("scalar_mix_layer_norm=True looks at all words at once; use forward for this model")
+        if words_per_segment < 1:
+            raise ValueError(f"words_per_segment must be at least 1, got {words_per_segment}")
+        mask = self._check_inputs(input_ids, char_ids, attention_mask, inputs_embeds, state)
+        mixes = (self.scalar_mix, *self.extra_scalar_mixes)
+        last = torch.zeros(*mask.shape, self.config.hidden_size, dtype=self.dtype, device=mask.device)
+        mixed = tuple(torch.zeros_like(last) for _ in mixes)
+        final_states: dict[int, list[tuple[Tensor, Tensor]]] = {}
+        segments = run_in_segments(
+            self.layers,
+            lambda columns: self._words_of(columns, input_ids, char_ids, inputs_embeds, mask),
+            mask,
+            words_per_segment,
+            final_states,
+            state,
+        )
+        for columns, half, layers in segments:
+            last[:, columns, half] = layers[-1]
+            for whole, mix in zip(mixed, mixes, strict=True):
+                whole[:, columns, half] = mix(layers, mask[:, columns])
+        pairs = zip(final_states[0], final_states[1], strict=True)
+        states = [tuple(torch.cat(part, dim=-1) for part in zip(ahead, back, strict=True)) for ahead, back in pairs]
+        return ElmoModelOutput(
+            last_hidden_state=last,
+            mixed_state=mixed[0],
+            mixed_states=mixed if len(mixed) > 1 else None,
+            state=_stack_states(states),
+        )
+
+    def _words_of(self, columns: slice, input_ids, char_ids, inputs_embeds, mask: Tensor) -> Tensor:
+        """Word vectors (B, S, D) of some columns, zero at padding."""
+        part = mask[:, columns]
+        if inputs_embeds is not None:
+            return inputs_embeds[:, columns].to(self.dtype).masked_fill(~part.unsqueeze(-1), 0)
+        char_ids = char_ids.reshape(*mask.shape, -1)[:, columns].long()
+        return self._encode_words(None if input_ids is None else input_ids[:, columns], char_ids, part)
 
     def _check_inputs(self, input_ids, char_ids, attention_mask, inputs_embeds, state) -> Tensor:
         """Refuse what cannot be meant and return the mask (B, T) bool of real words."""

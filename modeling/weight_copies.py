@@ -51,6 +51,7 @@ class WeightCopies:
         """The result of `make(*weights)`, from the last call under this name if the weights are still the same."""
         made = self._made.get(name)
         if made is None or not made[0].still_hold(weights):
+            del made
             self._made.pop(name, None)  # the old one goes before the new one needs its memory
             made = WeightsSeen(weights), make(*(weight.detach() for weight in weights))
             self._made[name] = made

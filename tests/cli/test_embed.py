@@ -240,3 +240,17 @@ def test_wrong_arguments_are_refused_at_once(model, tokenizer):
         list(embed_sentences(model, tokenizer, ["a", 7]))
     with pytest.raises(EmbedError, match="sentence 0 is neither a string nor a list of words"):
         list(embed_sentences(model, tokenizer, [["a", 7]]))
+
+
+@pytest.mark.parametrize("layers", ["mix", "mean", "top", "all", 0, 1, 2])
+def test_a_sentence_longer_than_a_batch_is_computed_in_segments(model, tokenizer, layers, monkeypatch):
+    lengths = []
+    run = module.run_in_segments
+    monkeypatch.setattr(module, "run_in_segments", lambda *a: (lengths.append(a[2].shape[1]), run(*a))[1])
+    words = [f"w{i % 7}" for i in range(23)]
+    whole = list(embed_sentences(model, tokenizer, [words, ["short"]], layers))
+    assert not lengths
+    parts = list(embed_sentences(model, tokenizer, [words, ["short"]], layers, max_batch_words=4))
+    assert lengths == [25]  # with the sentence marks
+    for a, b in zip(parts, whole, strict=True):
+        assert_close(a, b)
