@@ -31,6 +31,7 @@ class Command(NamedTuple):
     example: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    has_subcommands: bool = False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,8 +75,9 @@ def _dispatch(arguments: list[str]) -> int:
     )
     command.add_arguments(subparser)
     subparser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    # intermixed: `convert SOURCE --dtype float16 OUT` is understood as well
-    namespace = subparser.parse_intermixed_args(arguments[split + 1 :])
+    # intermixed: `convert SOURCE --dtype float16 OUT` is understood as well; argparse cannot with subcommands
+    parse = subparser.parse_args if command.has_subcommands else subparser.parse_intermixed_args
+    namespace = parse(arguments[split + 1 :])
     try:
         return command.run(namespace)
     except WrongUse as error:
@@ -386,8 +388,9 @@ COMMANDS = {
     ),
     "benchmark": Command(
         "Measure speed on this machine, after a check that the results are right.",
-        "example:\n  hf-elmo benchmark tokenizer --words 20000 --runs 3",
+        "example:\n  hf-elmo benchmark encoder --quick\nhf-elmo benchmark NAME --help shows the options of one.",
         _add_benchmark_arguments,
         _run_benchmark,
+        has_subcommands=True,
     ),
 }

@@ -14,6 +14,7 @@ from .configuration_elmo import ElmoConfig
 from .lstm_projection import LstmProjection, LstmWeights, lstm_projection
 from .modeling_elmo import ElmoModel, ElmoModelOutput, ElmoPreTrainedModel
 from .scalar_mix import ScalarMix
+from .softmax_losses import LogUniformSample, chunked_cross_entropy, log_uniform_sample, sampled_softmax_loss
 from .tokenization_elmo import ElmoTokenizer
 
 __all__ = [
@@ -22,8 +23,12 @@ __all__ = [
     "ElmoModelOutput",
     "ElmoPreTrainedModel",
     "ElmoTokenizer",
+    "LogUniformSample",
     "LstmProjection",
     "LstmWeights",
     "ScalarMix",
+    "chunked_cross_entropy",
+    "log_uniform_sample",
     "lstm_projection",
+    "sampled_softmax_loss",
 ]

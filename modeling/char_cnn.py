@@ -56,6 +56,8 @@ class CharHighway(nn.Module):
 class CharConvolution(nn.Conv1d):
     """Convolution over the characters of words, and the strongest window of each filter (max pooling over time)."""
 
+    bias: nn.Parameter
+
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int):
         super().__init__(in_channels, out_channels, kernel_size)
         self.copies = WeightCopies()
@@ -128,9 +130,7 @@ class CharCnn(nn.Module):
             self.projection = (Int8Linear if int8 else InvariantLinear)(size, config.projection_size)
 
     def quantize(self) -> None:
-        """Replace the matrices of the highway layers and of the projection by int8 ones."""
-        for highway in self.highways:
-            highway.quantize()
+        """Replace the matrix of the projection by an int8 one; highway layers have a `quantize` of their own."""
         if isinstance(self.projection, nn.Linear):
             self.projection = Int8Linear.of(self.projection)
 

@@ -34,6 +34,11 @@ class LstmWeights(NamedTuple):
     bias: Tensor  # (4M,) forget bias included
     weight_hr: Tensor | None  # (D, M) output projection; None if the cell has the output's width
 
+    def to(self, dtype: torch.dtype) -> "LstmWeights":
+        """The same in another precision."""
+        weight_hr = None if self.weight_hr is None else self.weight_hr.to(dtype)
+        return LstmWeights(self.weight_ih.to(dtype), self.weight_hh.to(dtype), self.bias.to(dtype), weight_hr)
+
 
 def lstm_over_packed_words(
     words: Tensor,
@@ -71,6 +76,8 @@ def _infer(words, weights, alive, h, c, cell_clip, proj_clip, copies):
     outputs = torch.empty_like(words, memory_format=torch.contiguous_format)
     c = last_c = c.clone()
     hidden = torch.empty_like(c)
+    # A last sentence goes on with a row of zeros beside it: products of one row are summed in another order.
+    lone_gates, lone_h = words.new_zeros(2, 4 * cell_size), words.new_zeros(2, h.shape[1])
     for first, last, start, stop in input_blocks(alive):
         block = input_product(words[start:stop], weights)
         steps = alive[first:last]
@@ -78,16 +85,26 @@ def _infer(words, weights, alive, h, c, cell_clip, proj_clip, copies):
             count = gates.shape[0]
             if count < c.shape[0]:  # rows past the count keep what their sentence ended with
                 h, c, hidden = h[:count], c[:count], hidden[:count]
-            add_product_(gates, h, weight_hh)
-            cell_step_(gates, c, cell_size, cell_clip)
-            torch.tanh(c, out=hidden).mul_(gates[:, 3 * cell_size :])
-            if weight_hr is None:
-                output.copy_(hidden)
+            if count > 1:
+                add_product_(gates, h, weight_hh)
+                h = output
             else:
-                add_product_(output.zero_(), hidden, weight_hr)
+                if hidden.shape[0] == 1:
+                    hidden = hidden.new_zeros(2, cell_size)
+                    lone_h[0] = h[0]
+                lone_gates[0] = gates[0]
+                gates = add_product_(lone_gates, lone_h, weight_hh)[:1]
+                h = lone_h
+            cell_step_(gates, c, cell_size, cell_clip)
+            torch.tanh(c, out=hidden[:count]).mul_(gates[:, 3 * cell_size :])
+            if weight_hr is None:
+                h.copy_(hidden)
+            else:
+                add_product_(h.zero_(), hidden, weight_hr)
                 if proj_clip is not None:
-                    output.clamp_(-proj_clip, proj_clip)
-            h = output
+                    h.clamp_(-proj_clip, proj_clip)
+            if count == 1:
+                output[0] = h[0]
     return outputs, last_c
 
 

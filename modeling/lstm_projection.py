@@ -5,11 +5,14 @@ Shapes: B sentences, T words, D `projection_size`, M `cell_size`, N real words o
 Gates stand in torch's order: input i, forget f, candidate g, output o.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .int8 import Int8LstmWeights, dequantize_weight, int8_lstm_over_packed_words, int8_parameters, quantize_weight
+from .lstm_native import lstm_over_packed_words_native, native_applies, native_pair
 from .lstm_packed import LstmWeights, lstm_over_packed_words
 from .lstm_triton import triton_available, triton_steps
 from .weight_copies import WeightCopies
@@ -50,8 +53,9 @@ def lstm_projection(
         cell_clip: bound on the absolute memory cell; None leaves it free.
         proj_clip: bound on the absolute output; None leaves it free. Without `weight_hr` it does nothing.
         backend: "reference" (plain loop), "packed" (input product outside of the loop, finished sentences leave the
-            batch), "scan" (one graph for any length), or "auto": "scan" under `torch.export`, else "packed". Under
-            `torch.compile` "packed" runs outside of the graph; `fullgraph=True` therefore needs "scan".
+            batch), "native" ("packed", as compiled C where `native_applies`), "scan" (one graph for any length), or
+            "auto": "scan" under `torch.export`, else "packed". Under `torch.compile` "packed" runs outside of the
+            graph; `fullgraph=True` therefore needs "scan".
 
     Returns:
         outputs (B, T, D) at the words' own positions, zero past each length; state (h (B, D), c (B, M)) after the
@@ -122,7 +126,7 @@ def _reference(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
 @torch.compiler.disable(
     reason='the "packed" LSTM loop follows the lengths; set lstm_backend="scan" for fullgraph=True'
 )
-def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
+def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip, run=lstm_over_packed_words):
     """The words in the order of `PackedWords`, and back into their places."""
     steps = torch.arange(inputs.shape[1], device=inputs.device)
     packed = PackedWords(steps < lengths.unsqueeze(1))
@@ -130,7 +134,7 @@ def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
         return torch.zeros_like(inputs), state
     rows, size = (packed.back if reverse else packed.ahead), inputs.shape[2]
     h, c = (part.index_select(0, packed.order) for part in state)
-    outputs, c = lstm_over_packed_words(
+    outputs, c = run(
         inputs.reshape(-1, size).index_select(0, rows),
         weights,
         packed.alive,
@@ -169,7 +173,12 @@ def _scan(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
     return outputs.transpose(0, 1), state
 
 
-_BACKENDS = {"reference": _reference, "packed": _packed, "scan": _scan}
+_BACKENDS = {
+    "reference": _reference,
+    "packed": _packed,
+    "scan": _scan,
+    "native": partial(_packed, run=lstm_over_packed_words_native),
+}
 
 
 class LstmProjection(nn.Module):
@@ -178,6 +187,13 @@ class LstmProjection(nn.Module):
     `forget_bias` of the configuration is added to the stored bias here: files of bilm-tf leave it out. With
     `weight_format="int8"` the matrices hold whole numbers, and a scale for each row stands beside them.
     """
+
+    weight_ih: Tensor
+    weight_ih_scale: Tensor
+    weight_hh: Tensor
+    weight_hh_scale: Tensor
+    weight_hr: Tensor | None
+    weight_hr_scale: Tensor | None
 
     def __init__(self, config):
         super().__init__()
@@ -282,15 +298,16 @@ class LstmProjection(nn.Module):
             )
             return int8_lstm_over_packed_words(words, int8, packed.alive, h, c, cell_clip, proj_clip, self.copies)
         # Under autocast the words come in its precision, and the weights follow.
-        weights = LstmWeights(*(None if weight is None else weight.to(words.dtype) for weight in self.float_weights()))
-        return lstm_over_packed_words(words, weights, packed.alive, h, c, cell_clip, proj_clip, self.copies)
+        weights = self.float_weights().to(words.dtype)
+        run = lstm_over_packed_words_native if self.backend == "native" else lstm_over_packed_words
+        return run(words, weights, packed.alive, h, c, cell_clip, proj_clip, self.copies)
 
 
 def runs_packed(backend: str, hidden: Tensor) -> bool:
     """Whether a layer takes both directions through `bidirectional_lstm`."""
     if backend == "auto":
         return not torch.compiler.is_exporting()
-    return backend in ("packed", "triton")
+    return backend in ("packed", "native", "triton")
 
 
 @torch.compiler.disable(
@@ -325,10 +342,12 @@ def bidirectional_lstm(
         return outputs.view(*hidden.shape), h, c
     flat, rows = hidden.reshape(-1, width).to(dtype), (packed.ahead, packed.back)
     words = [half.index_select(0, row) for half, row in zip(flat.chunk(2, dim=1), rows, strict=True)]
-    states = zip(*(part.index_select(0, packed.order).chunk(2, dim=1) for part in (h, c)), strict=True)
+    states = list(zip(*(part.index_select(0, packed.order).chunk(2, dim=1) for part in (h, c)), strict=True))
     with torch.autocast(kind, enabled=False):
         if _use_triton(directions, words[0]):
-            results = _both_by_triton(directions, words, packed, list(states))
+            results = _both_by_triton(directions, words, packed, states)
+        elif _use_native_pair(directions, words, states):
+            results = _both_by_native(directions, words, packed, states)
         else:
             results = [
                 direction(one, state=state, packed=packed)
@@ -360,18 +379,34 @@ def _use_triton(directions: tuple[LstmProjection, LstmProjection], words: Tensor
 
 
 def _both_by_triton(directions, words, packed, states) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
-    dtype = words[0].dtype
-    weights = [
-        LstmWeights(*(None if weight is None else weight.to(dtype) for weight in direction.float_weights()))
-        for direction in directions
-    ]
+    weights = [direction.float_weights().to(words[0].dtype) for direction in directions]
     gates = [F.linear(one, w.weight_ih, w.bias) for one, w in zip(words, weights, strict=True)]
+    projections = [w.weight_hr for w in weights if w.weight_hr is not None]
+    h0, c0 = (torch.stack(part) for part in zip(*states, strict=True))
+    cell_clip, proj_clip = directions[0].clips()
     outputs, h, c = triton_steps(
         torch.stack(gates),
         torch.stack([w.weight_hh for w in weights]),
-        None if weights[0].weight_hr is None else torch.stack([w.weight_hr for w in weights]),
-        *(torch.stack(part) for part in zip(*states, strict=True)),
+        torch.stack(projections) if projections else None,
+        h0,
+        c0,
         packed.alive,
-        *directions[0].clips(),
+        cell_clip,
+        proj_clip,
     )
     return [(outputs[g], (h[g], c[g])) for g in range(2)]
+
+
+def _use_native_pair(directions: tuple[LstmProjection, LstmProjection], words: list[Tensor], states: list) -> bool:
+    if directions[0].backend != "native" or torch.get_num_threads() == 1 or directions[0].int8:
+        return False
+    both = zip(directions, words, states, strict=True)
+    return all(native_applies(one, direction.float_weights(), *state) for direction, one, state in both)
+
+
+def _both_by_native(directions, words, packed, states) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
+    first, second = (
+        (one, direction.float_weights(), packed.alive, *state, *direction.clips(), direction.copies)
+        for direction, one, state in zip(directions, words, states, strict=True)
+    )
+    return [(outputs, (outputs.index_select(0, packed.last), c)) for outputs, c in native_pair(first, second)]

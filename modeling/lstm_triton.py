@@ -9,20 +9,14 @@ Tested by Triton's interpreter (`TRITON_INTERPRET=1`) and compiled for compute c
 block sizes are reasoned from the sizes of the original model.
 """
 
-import inspect
 import math
 from itertools import accumulate
-from types import SimpleNamespace
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-try:
-    import triton
-    import triton.language as tl
-except ImportError:  # everything else of the model works without it
-    triton, tl = None, SimpleNamespace(constexpr=None)  # type: ignore[assignment, unused-ignore]
+from .lstm_triton_kernels import cell_gradient_kernel, cell_kernel, output_gradient_kernel, product_kernel, triton
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 # A Hopper GPU has 132 multiprocessors: with fewer programs than that, some of them idle.
@@ -32,233 +26,6 @@ PROGRAMS_WANTED = 128
 SMALLEST_BLOCK = 16
 MOST_SPLITS = 16
 ELEMENTS_PER_PROGRAM = 1024
-
-
-def _kernel(function):
-    """Hand a function to Triton, if there is one, so that a kernel compiled for some numbers of words serves all."""
-    if triton is None:
-        return function
-    numbers = [name for name in inspect.signature(function).parameters if name.islower() and name[-4:] != "_ptr"]
-    return triton.jit(do_not_specialize=numbers)(function)
-
-
-# Pointers stand at the first row of the step in the first direction; the next direction is `..._rows` rows further,
-# and for that 32 bits are too few: a book's gates have more than 2^31 elements. Optional pointers may be None.
-# tanh is written out because the CUDA library's has no interpreter; its absolute error stays at 1e-7.
-
-
-@_kernel
-def _cell_kernel(
-    gates_ptr,  # (G, words, 4M) of the input
-    h_ptr,  # (G, h_rows, D)
-    weight_ptr,  # (G, 4M, D)
-    cell_before_ptr,  # (G, cell_rows, M)
-    cell_ptr,  # (G, cell_rows, M), may be the cell before
-    hidden_ptr,  # (G, hidden_rows, M)
-    activated_ptr,  # (G, words, 4M), optional
-    passed_ptr,  # (G, words, M) uint8: 1 where the clip lets the gradient pass, optional
-    words,
-    h_rows,
-    cell_rows,
-    hidden_rows,
-    alive,
-    D: tl.constexpr,
-    M: tl.constexpr,
-    CLIP: tl.constexpr,
-    PRECISION: tl.constexpr,
-    BLOCK_ROWS: tl.constexpr,
-    BLOCK_COLUMNS: tl.constexpr,
-    BLOCK_DEPTH: tl.constexpr,
-):
-    """Recurrent product, gates, cell and its clip, hidden vector before the projection: one tile of (alive, M)."""
-    direction = tl.program_id(2).to(tl.int64)
-    rows = (tl.program_id(1) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS))[:, None]
-    units = (tl.program_id(0) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS))[None, :]
-    living = rows < alive
-    valid = living & (units < M)
-    sum_type = cell_ptr.dtype.element_ty
-    zero = tl.full((BLOCK_ROWS, BLOCK_COLUMNS), 0.0, sum_type)
-    i, f, g, o = zero, zero, zero, zero
-    for start in range(0, D, BLOCK_DEPTH):
-        depth = start + tl.arange(0, BLOCK_DEPTH)
-        inside = depth < D
-        h = tl.load(h_ptr + (direction * h_rows + rows) * D + depth[None, :], living & inside[None, :], 0.0)
-        weight = weight_ptr + (direction * 4 * M + units) * D + depth[:, None]  # transposed: (D, M) of gate i
-        inside = inside[:, None] & (units < M)
-        i = tl.dot(h, tl.load(weight, inside, 0.0), i, PRECISION, out_dtype=sum_type)
-        f = tl.dot(h, tl.load(weight + M * D, inside, 0.0), f, PRECISION, out_dtype=sum_type)
-        g = tl.dot(h, tl.load(weight + 2 * M * D, inside, 0.0), g, PRECISION, out_dtype=sum_type)
-        o = tl.dot(h, tl.load(weight + 3 * M * D, inside, 0.0), o, PRECISION, out_dtype=sum_type)
-
-    gate = (direction * words + rows) * (4 * M) + units
-    i += tl.load(gates_ptr + gate, valid, 0.0).to(sum_type)
-    f += tl.load(gates_ptr + gate + M, valid, 0.0).to(sum_type)
-    g += tl.load(gates_ptr + gate + 2 * M, valid, 0.0).to(sum_type)
-    o += tl.load(gates_ptr + gate + 3 * M, valid, 0.0).to(sum_type)
-    i = 1.0 / (1.0 + tl.exp(-i))
-    f = 1.0 / (1.0 + tl.exp(-f))
-    g = 2.0 / (1.0 + tl.exp(-2.0 * g)) - 1.0
-    o = 1.0 / (1.0 + tl.exp(-o))
-    unit = (direction * cell_rows + rows) * M + units
-    c = f * tl.load(cell_before_ptr + unit, valid, 0.0) + i * g
-    if activated_ptr is not None:
-        kind = activated_ptr.dtype.element_ty
-        tl.store(activated_ptr + gate, i.to(kind), valid)
-        tl.store(activated_ptr + gate + M, f.to(kind), valid)
-        tl.store(activated_ptr + gate + 2 * M, g.to(kind), valid)
-        tl.store(activated_ptr + gate + 3 * M, o.to(kind), valid)
-    if CLIP is not None:
-        if passed_ptr is not None:
-            word = (direction * words + rows) * M + units
-            tl.store(passed_ptr + word, ((c >= -CLIP) & (c <= CLIP)).to(tl.uint8), valid)
-        c = tl.where(c > CLIP, CLIP, tl.where(c < -CLIP, -CLIP, c))  # a NaN stays one
-    tl.store(cell_ptr + unit, c, valid)
-    hidden = o * (2.0 / (1.0 + tl.exp(-2.0 * c)) - 1.0)
-    hidden = hidden.to(hidden_ptr.dtype.element_ty)
-    tl.store(hidden_ptr + (direction * hidden_rows + rows) * M + units, hidden, valid)
-
-
-@_kernel
-def _product_kernel(
-    left_ptr,  # (G, left_rows, DEPTH)
-    weight_ptr,  # (G, DEPTH, WIDTH), steps of DEPTH_STRIDE and WIDTH_STRIDE
-    product_ptr,  # (SPLITS, G, product_rows, WIDTH)
-    passed_ptr,  # (G, product_rows, WIDTH) uint8: 1 where the clip lets the gradient pass, optional
-    left_rows,
-    product_rows,
-    alive,
-    DEPTH: tl.constexpr,
-    WIDTH: tl.constexpr,
-    DEPTH_STRIDE: tl.constexpr,
-    WIDTH_STRIDE: tl.constexpr,
-    SPLITS: tl.constexpr,
-    CLIP: tl.constexpr,
-    PRECISION: tl.constexpr,
-    BLOCK_ROWS: tl.constexpr,
-    BLOCK_COLUMNS: tl.constexpr,
-    BLOCK_DEPTH: tl.constexpr,
-):
-    """A product with the weights, clipped: one tile of (alive, WIDTH), summed over one of SPLITS shares of DEPTH."""
-    split = tl.program_id(2) % SPLITS
-    direction = (tl.program_id(2) // SPLITS).to(tl.int64)
-    rows = (tl.program_id(1) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS))[:, None]
-    columns = (tl.program_id(0) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS))[None, :]
-    living = rows < alive
-    sum_type: tl.constexpr = tl.float64 if left_ptr.dtype.element_ty == tl.float64 else tl.float32
-    total = tl.full((BLOCK_ROWS, BLOCK_COLUMNS), 0.0, sum_type)
-    for start in range(0, DEPTH, BLOCK_DEPTH * SPLITS):
-        depth = start + split * BLOCK_DEPTH + tl.arange(0, BLOCK_DEPTH)
-        inside = depth < DEPTH
-        left = tl.load(
-            left_ptr + (direction * left_rows + rows) * DEPTH + depth[None, :], living & inside[None, :], 0.0
-        )
-        weight = weight_ptr + direction * DEPTH * WIDTH + depth[:, None] * DEPTH_STRIDE + columns * WIDTH_STRIDE
-        weight = tl.load(weight, inside[:, None] & (columns < WIDTH), 0.0)
-        total = tl.dot(left, weight, total, PRECISION, out_dtype=sum_type)
-
-    valid = living & (columns < WIDTH)
-    direction += split * (tl.num_programs(2) // SPLITS)
-    element = (direction * product_rows + rows) * WIDTH + columns
-    if CLIP is not None:
-        if passed_ptr is not None:
-            tl.store(passed_ptr + element, ((total >= -CLIP) & (total <= CLIP)).to(tl.uint8), valid)
-        total = tl.where(total > CLIP, CLIP, tl.where(total < -CLIP, -CLIP, total))
-    tl.store(product_ptr + element, total.to(product_ptr.dtype.element_ty), valid)
-
-
-@_kernel
-def _output_gradient_kernel(
-    d_outputs_ptr,  # (G, words, D)
-    d_last_ptr,  # (G, sentences, D) of every sentence's last output as a state
-    parts_ptr,  # (SPLITS, G, sentences, D) from the step after this one
-    passed_ptr,  # (G, words, D) uint8, optional
-    d_projected_ptr,  # (G, words, D)
-    words,
-    sentences,
-    alive,
-    alive_after,
-    D: tl.constexpr,
-    SPLITS: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    """Whole gradient of one step's outputs before their clip: BLOCK elements of (alive, D)."""
-    direction = tl.program_id(1).to(tl.int64)
-    elements = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    valid = elements < alive * D
-    carried = elements < alive_after * D  # the sentences of the other elements end at this step
-    state = direction * sentences * D + elements
-    d_h = tl.load(d_last_ptr + state, valid & (elements >= alive_after * D), 0.0).to(parts_ptr.dtype.element_ty)
-    for split in range(SPLITS):
-        d_h += tl.load(parts_ptr + tl.num_programs(1) * sentences * D * split + state, carried, 0.0)
-    element = direction * words * D + elements
-    d_h += tl.load(d_outputs_ptr + element, valid, 0.0).to(d_h.dtype)
-    if passed_ptr is not None:
-        d_h = tl.where(tl.load(passed_ptr + element, valid, 0) != 0, d_h, 0.0)
-    tl.store(d_projected_ptr + element, d_h.to(d_projected_ptr.dtype.element_ty), valid)
-
-
-@_kernel
-def _cell_gradient_kernel(
-    d_projected_ptr,  # (G, words, D)
-    weight_ptr,  # (G, D, M), optional
-    activated_ptr,  # (G, words, 4M)
-    cell_before_ptr,  # (G, sentences + words, M)
-    cell_ptr,  # (G, sentences + words, M)
-    passed_ptr,  # (G, words, M) uint8, optional
-    d_cell_ptr,  # (G, sentences, M), from the step after to the step before
-    d_gates_ptr,  # (G, words, 4M), may be the activated gates
-    hidden_ptr,  # (G, words, M), made again, optional
-    words,
-    sentences,
-    alive,
-    D: tl.constexpr,
-    M: tl.constexpr,
-    PRECISION: tl.constexpr,
-    BLOCK_ROWS: tl.constexpr,
-    BLOCK_COLUMNS: tl.constexpr,
-    BLOCK_DEPTH: tl.constexpr,
-):
-    """Gradient of the gates and of the cell one step before: one tile of (alive, M)."""
-    direction = tl.program_id(2).to(tl.int64)
-    rows = (tl.program_id(1) * BLOCK_ROWS + tl.arange(0, BLOCK_ROWS))[:, None]
-    units = (tl.program_id(0) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS))[None, :]
-    living = rows < alive
-    valid = living & (units < M)
-    sum_type = cell_ptr.dtype.element_ty
-    word = direction * words + rows
-    if weight_ptr is not None:
-        d_hidden = tl.full((BLOCK_ROWS, BLOCK_COLUMNS), 0.0, sum_type)
-        for start in range(0, D, BLOCK_DEPTH):
-            depth = start + tl.arange(0, BLOCK_DEPTH)
-            inside = depth < D
-            d_projected = tl.load(d_projected_ptr + word * D + depth[None, :], living & inside[None, :], 0.0)
-            weight = weight_ptr + (direction * D + depth[:, None]) * M + units
-            weight = tl.load(weight, inside[:, None] & (units < M), 0.0)
-            d_hidden = tl.dot(d_projected, weight, d_hidden, PRECISION, out_dtype=sum_type)
-    else:
-        d_hidden = tl.load(d_projected_ptr + word * D + units, valid, 0.0).to(sum_type)
-
-    gate = word * (4 * M) + units
-    i = tl.load(activated_ptr + gate, valid, 0.0).to(sum_type)
-    f = tl.load(activated_ptr + gate + M, valid, 0.0).to(sum_type)
-    g = tl.load(activated_ptr + gate + 2 * M, valid, 0.0).to(sum_type)
-    o = tl.load(activated_ptr + gate + 3 * M, valid, 0.0).to(sum_type)
-    unit = (direction * (sentences + words) + rows) * M + units
-    c_before = tl.load(cell_before_ptr + unit, valid, 0.0)
-    c_tanh = 2.0 / (1.0 + tl.exp(-2.0 * tl.load(cell_ptr + unit, valid, 0.0))) - 1.0
-    state = d_cell_ptr + (direction * sentences + rows) * M + units
-    d_c = tl.load(state, valid, 0.0) + d_hidden * o * (1.0 - c_tanh * c_tanh)
-    if passed_ptr is not None:
-        d_c = tl.where(tl.load(passed_ptr + word * M + units, valid, 0) != 0, d_c, 0.0)
-    tl.store(state, d_c * f, valid)
-    kind = d_gates_ptr.dtype.element_ty
-    tl.store(d_gates_ptr + gate, (d_c * g * i * (1.0 - i)).to(kind), valid)
-    tl.store(d_gates_ptr + gate + M, (d_c * c_before * f * (1.0 - f)).to(kind), valid)
-    tl.store(d_gates_ptr + gate + 2 * M, (d_c * i * (1.0 - g * g)).to(kind), valid)
-    tl.store(d_gates_ptr + gate + 3 * M, (d_hidden * c_tanh * o * (1.0 - o)).to(kind), valid)
-    if hidden_ptr is not None:
-        tl.store(hidden_ptr + word * M + units, (o * c_tanh).to(hidden_ptr.dtype.element_ty), valid)
-
 
 # The largest tiles (rows, columns, terms summed at a time), for 2-byte types on the tensor cores and for wider ones. The
 # cell keeps four sums an element, so (128, 64) fills the registers of 8 warps: the original model at B = 128 is then
@@ -338,10 +105,10 @@ def _forward(keep, gates, weight_hh, weight_hr, h0, c0, alive, cell_clip, proj_c
         read = gates[:, start:], h, weight_hh, cells[:, before:]
         written = cells[:, here:], output if weight_hr is None else hidden, *_from(start, activated, cell_passed)
         strides = words, words if start else sentences, cells.shape[1], hidden.shape[1]
-        _cell_kernel[cell.grid(count)](*read, *written, *strides, count, **cell.constants)
+        cell_kernel[cell.grid(count)](*read, *written, *strides, count, **cell.constants)
         if weight_hr is not None:
             tensors = hidden, weight_hr, output, *_from(start, proj_passed)
-            _product_kernel[projection.grid(count)](*tensors, sentences, words, count, **projection.constants)
+            product_kernel[projection.grid(count)](*tensors, sentences, words, count, **projection.constants)
         h, before, start = output, here, start + count
     c_n = _last_rows(cells[:, sentences:], alive) if keep else cells
     return outputs, _last_rows(outputs, alive), c_n.to(kind), (activated, cells, cell_passed, proj_passed)
@@ -381,17 +148,17 @@ class _TritonSteps(torch.autograd.Function):
         for step in range(len(alive) - 1, -1, -1):
             if after:
                 tensors = d_gates[:, start:], weight_hh, parts, None
-                _product_kernel[recurrent.grid(after)](*tensors, words, sentences, after, **recurrent.constants)
+                product_kernel[recurrent.grid(after)](*tensors, words, sentences, after, **recurrent.constants)
             count = alive[step]
             start -= count
             tensors = d_outputs[:, start:], d_h, parts, *_from(start, proj_passed, d_projected)
             grid = -(-count * size // ELEMENTS_PER_PROGRAM), directions
-            _output_gradient_kernel[grid](*tensors, words, sentences, count, after, **block)
+            output_gradient_kernel[grid](*tensors, words, sentences, count, after, **block)
             before = sentences + start - alive[step - 1] if step else 0
             read = cells[:, before:], cells[:, sentences + start :], *_from(start, cell_passed)
             written = d_cell, *_from(start, d_gates, hidden)
             tensors = d_projected[:, start:], weight_hr, activated[:, start:], *read, *written
-            _cell_gradient_kernel[cell.grid(count)](*tensors, words, sentences, count, **cell.constants)
+            cell_gradient_kernel[cell.grid(count)](*tensors, words, sentences, count, **cell.constants)
             after = count
 
         followed = zip(accumulate(alive, initial=0), alive[1:], strict=False)
@@ -407,7 +174,7 @@ def triton_available(tensor: Tensor) -> bool:
     """Whether `triton_steps` can run on a tensor: Triton is here, and the tensor on a GPU or Triton interpreted."""
     if triton is None or tensor.dtype not in DTYPES:
         return False
-    return tensor.is_cuda or not isinstance(_cell_kernel, triton.JITFunction)
+    return tensor.is_cuda or not isinstance(cell_kernel, triton.JITFunction)
 
 
 def triton_steps(

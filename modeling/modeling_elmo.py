@@ -240,10 +240,9 @@ class ElmoModel(ElmoPreTrainedModel):
         self.requires_grad_(False)
         for mix in (self.scalar_mix, *self.extra_scalar_mixes):
             mix.requires_grad_(True)
-        self.char_cnn.quantize()
-        for layer in self.layers:
-            layer.forward_direction.quantize()
-            layer.backward_direction.quantize()
+        for module in list(self.modules()):
+            if isinstance(module, CharCnn | CharHighway | LstmProjection):
+                module.quantize()
         self.config.weight_format = "int8"
         return self
 
@@ -337,7 +336,7 @@ class ElmoModel(ElmoPreTrainedModel):
         mixed = tuple(torch.zeros_like(last) for _ in mixes)
         final_states: dict[int, list[tuple[Tensor, Tensor]]] = {}
         segments = run_in_segments(
-            self.layers,
+            list(self.layers),
             lambda columns: self._words_of(columns, input_ids, char_ids, inputs_embeds, mask),
             mask,
             words_per_segment,
@@ -349,7 +348,7 @@ class ElmoModel(ElmoPreTrainedModel):
             for whole, mix in zip(mixed, mixes, strict=True):
                 whole[:, columns, half] = mix(layers, mask[:, columns])
         pairs = zip(final_states[0], final_states[1], strict=True)
-        states = [tuple(torch.cat(part, dim=-1) for part in zip(ahead, back, strict=True)) for ahead, back in pairs]
+        states = [(torch.cat([h, h2], dim=-1), torch.cat([c, c2], dim=-1)) for (h, c), (h2, c2) in pairs]
         return ElmoModelOutput(
             last_hidden_state=last,
             mixed_state=mixed[0],

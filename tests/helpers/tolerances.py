@@ -27,4 +27,29 @@ TOLERANCES = {
     # at every step (to 11 and 8 bits; Triton's interpreter cuts the bits of bfloat16 off instead of rounding).
     ("triton", "float16"): 2e-3,
     ("triton", "bfloat16"): 4e-2,
+    # The losses over a large vocabulary: another order of summation, for numbers of magnitude 10 and below.
+    ("softmax_loss", "float64"): 1e-12,
+    ("softmax_loss", "float32"): 2e-5,
+    # Gradients of magnitude 1e4, in float64.
+    ("softmax_loss_large_logits", "float64"): 1e-8,
+    # 2,000 gradients summed in float32 and rounded once to 8 bits.
+    ("softmax_loss_sum", "bfloat16"): 1e-2,
+    # TensorFlow's float32 loss and counts, and ours in float64: log((k + 2) / (k + 1)) loses digits there.
+    ("recorded_softmax_loss", "float32"): 1e-6,
+    # The definition's 1 - (1 - P)^tries loses digits, and so does 1 / V against log((V + 1) / V) for the rarest word.
+    ("sampled_definition", "float64"): 1e-10,
+    ("rare_count_relative", "float64"): 1e-5,
+    # Sums over 5,000 words on a GPU; bfloat16 rounds probabilities before the products.
+    ("softmax_loss_on_gpu", "float32"): 1e-4,
+    ("softmax_loss_on_gpu_gradient_relative", "float32"): 1e-4,
+    ("softmax_loss_on_gpu_gradient_relative", "bfloat16"): 2**-7,
+    # Sums over 18 filters and 27 characters in another order.
+    ("char_cnn", "float64"): 1e-12,
+    # Weight gradients are sums over words and windows; relative to the largest number of each, where that is above 1.
+    ("char_cnn_gradient_relative", "float32"): 2e-6,
+    # Largest number / 127 and times 127 again: two roundings.
+    ("int8_scale_relative", "float32"): 1.2e-7,
+    # 8-bit weights and rows: least allowed cosine to the float model's vectors, on average and for a single word.
+    ("int8_cosine_mean", "float32"): 0.999,
+    ("int8_cosine_least", "float32"): 0.99,
 }

@@ -181,7 +181,7 @@ def test_values_behind_the_end_are_never_read():
         ({"inputs": torch.zeros(2, 3, 5)}, r"inputs has shape \(2, 3, 5\); needed is \(B, T, 6\)"),
         ({"lengths": torch.tensor([1, 2, 3])}, r"lengths has shape \(3,\); needed is \(2,\)"),
         ({"state": (torch.zeros(2, 6), torch.zeros(2, 6))}, r"needed are h \(2, 6\), c \(2, 10\)"),
-        ({"backend": "cuda"}, "backend must be auto, reference, packed, scan; got 'cuda'"),
+        ({"backend": "cuda"}, "backend must be auto, reference, packed, native, scan; got 'cuda'"),
     ],
 )
 def test_wrong_arguments_are_refused(changes, message):

@@ -4,43 +4,15 @@ Without a GPU they run in Triton's interpreter, which knows their meaning but no
 test of its own. The tests marked `gpu` are the same ones on a GPU, and what only a GPU can show.
 """
 
-import importlib.util
 import inspect
 import sys
-from itertools import accumulate
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from support import ROOT
+from lstm_steps import CASES, CLIPS, NAMES, alive_of, check, definition, load, make_inputs, with_gradients
 from tolerances import TOLERANCES
-
-NAMES = ("outputs", "h_n", "c_n", "gates", "weight_hh", "weight_hr", "h0", "c0")
-CLIPS = (0.5, 0.3)
-# lengths of the sentences, directions, D, M, projection, clips
-CASES = {
-    "ragged": ([4, 4, 2, 1], 2, 5, 7, True, CLIPS),
-    "small": ([2, 1], 1, 5, 7, True, CLIPS),
-    "free": ([2, 2, 1], 2, 5, 7, True, (None, None)),
-    "cell clip alone": ([2, 2], 1, 5, 7, True, (0.5, None)),
-    "bare": ([2, 2, 1], 2, 7, 7, False, CLIPS),
-    "bare and free": ([2, 1], 1, 7, 7, False, (None, None)),
-    "one word": ([1], 1, 5, 7, True, CLIPS),
-    "one step": ([1, 1, 1], 2, 5, 7, True, CLIPS),
-}
-
-
-def load(interpreted: bool) -> ModuleType:
-    """The module under another name, with kernels made for the interpreter or for the compiler."""
-    name = f"lstm_triton_{'interpreted' if interpreted else 'compiled'}"
-    spec = importlib.util.spec_from_file_location(name, ROOT / "modeling" / "lstm_triton.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_INTERPRET", "1" if interpreted else "0")
-        spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -69,79 +41,6 @@ def unwritten_memory_is_nan(monkeypatch):
 
     monkeypatch.setattr(torch.Tensor, "new_empty", lambda *a, **k: poisoned(new_empty(*a, **k)))
     monkeypatch.setattr(torch, "empty_like", lambda *a, **k: poisoned(empty_like(*a, **k)))
-
-
-def alive_of(lengths: list[int]) -> list[int]:
-    return [sum(length > step for length in lengths) for step in range(max(lengths))]
-
-
-def make_inputs(lengths, directions, size, cell_size, projected, dtype=torch.float64, scale=0.6) -> list:
-    generator = torch.Generator().manual_seed(3)
-
-    def random(*shape, scale=scale):
-        values = torch.randn(*shape, generator=generator, dtype=torch.float64) * scale
-        return values.to(dtype)
-
-    return [
-        random(directions, sum(lengths), 4 * cell_size, scale=1.5),
-        random(directions, 4 * cell_size, size),
-        random(directions, size, cell_size) if projected else None,
-        random(directions, len(lengths), size),
-        random(directions, len(lengths), cell_size, scale=1.0),  # beyond the clip: a state given is not clipped
-    ]
-
-
-def definition(gates, weight_hh, weight_hr, h0, c0, lengths, cell_clip, proj_clip):
-    """The formulas on one word after the other; also the largest values before each clip."""
-    starts = [0, *accumulate(alive_of(lengths))]
-    rows: dict = {}
-    h_n, c_n, free = [], [], {"cell": [], "output": []}
-    for direction in range(gates.shape[0]):
-        for sentence, length in enumerate(lengths):
-            h, c = h0[direction, sentence], c0[direction, sentence]
-            for step in range(length):
-                row = starts[step] + sentence
-                i, f, g, o = (gates[direction, row] + weight_hh[direction] @ h).chunk(4)
-                c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-                free["cell"].append(c.detach())
-                if cell_clip is not None:
-                    c = c.clamp(-cell_clip, cell_clip)
-                h = torch.sigmoid(o) * torch.tanh(c)
-                if weight_hr is not None:
-                    h = weight_hr[direction] @ h
-                    free["output"].append(h.detach())
-                    if proj_clip is not None:
-                        h = h.clamp(-proj_clip, proj_clip)
-                rows[direction, row] = h
-            h_n.append(h)
-            c_n.append(c)
-    words = gates.shape[1]
-    outputs = torch.stack([rows[d, r] for d in range(gates.shape[0]) for r in range(words)]).view(*gates.shape[:2], -1)
-    return outputs, torch.stack(h_n).view_as(h0), torch.stack(c_n).view_as(c0), free
-
-
-def with_gradients(function, inputs, use=(0, 1, 2)) -> dict[str, torch.Tensor]:
-    """Results of a function, and the gradients of a sum over those in `use` with weights of both signs."""
-    leaves = [None if x is None else x.detach().requires_grad_() for x in inputs]
-    results = function(*leaves)[:3]
-    loss = 0
-    for number, result in enumerate(results):
-        weights = torch.cos(torch.arange(result.numel(), dtype=torch.float64) * 1.7 + number)
-        if number in use:
-            loss = loss + (result.double().cpu() * weights.view(result.shape)).sum()
-    wanted = [leaf for leaf in leaves if leaf is not None]
-    gradients = iter(torch.autograd.grad(loss, wanted))
-    return dict(zip(NAMES, [*results, *(None if leaf is None else next(gradients) for leaf in leaves)], strict=True))
-
-
-def check(got: dict, expected: dict, tolerance: float) -> None:
-    """Differences against the largest value of each tensor, or against 1 where all are smaller."""
-    for name, right in expected.items():
-        if right is None:
-            assert got[name] is None
-            continue
-        difference = (got[name].detach().cpu().double() - right.detach()).abs().max()
-        assert difference <= tolerance * max(1.0, float(right.detach().abs().max())), f"{name}: {difference:.1e}"
 
 
 def compare(kernels, device, case, dtype, tolerance, use=(0, 1, 2)) -> None:
@@ -407,7 +306,6 @@ def test_every_launch_compiles_for_hopper(monkeypatch, tmp_path, case, dtype):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     module = load(interpreted=False)
     recorders = {name: _Recorder(value) for name, value in vars(module).items() if name.endswith("_kernel")}
-    recorders.pop("_kernel")
     for name, recorder in recorders.items():
         monkeypatch.setattr(module, name, recorder)
     monkeypatch.setattr(module, "triton_available", lambda tensor: True)

@@ -1,15 +1,15 @@
-"""The benchmark of the tokenizer: refuses wrong results, takes turns, writes what is needed to repeat a run."""
+"""The benchmark of the tokenizer: refuses wrong results, writes what is needed to repeat a run."""
 
 import gzip
 import json
 import lzma
-import time
 
 import pytest
 import torch
 from plain_characters import char_ids_of
 
 from hf_elmo import benchmark
+from hf_elmo.benchmark import tokenizer as tokenizer_benchmark
 from hf_elmo.modeling.tokenization_elmo import ElmoTokenizer
 
 QUICK = ["tokenizer", "--runs", "2", "--words", "400", "--vocabulary-size", "50"]
@@ -40,7 +40,7 @@ def test_a_text_file_is_measured(packed, tmp_path):
     path = tmp_path / ("text" + {None: ".txt", gzip: ".gz", lzma: ".xz"}[packed])
     content = "the cat sat .\n\n  \n北京 don't\n".encode()
     path.write_bytes(packed.compress(content) if packed else content)
-    assert benchmark.read_lines(path) == ["the cat sat .", "北京 don't"]
+    assert tokenizer_benchmark.read_lines(path) == ["the cat sat .", "北京 don't"]
     arguments = ["tokenizer", "--runs", "1", "--text", str(path), "--vocabulary-text", str(path)]
     assert benchmark.main([*arguments, "--output", str(tmp_path / "result.json")]) == 0
     data = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["data"]
@@ -50,7 +50,6 @@ def test_a_text_file_is_measured(packed, tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--runs", "0"], "--runs must be at least 1, got 0"),
         (["--output", "absent/result.json"], "the folder of --output, absent, does not exist"),
         (["--text", "absent.txt"], "absent.txt"),
     ],
@@ -65,37 +64,27 @@ def test_wrong_options_are_refused_in_one_line(arguments, message, capsys, tmp_p
 def test_an_empty_text_is_refused(tmp_path):
     (tmp_path / "empty.txt").write_text(" \n\n")
     with pytest.raises(ValueError, match="empty.txt has no text in it"):
-        benchmark.read_lines(tmp_path / "empty.txt")
+        tokenizer_benchmark.read_lines(tmp_path / "empty.txt")
 
 
 def test_wrong_results_are_not_measured(monkeypatch, capsys):
-    right = benchmark.plain_char_ids
-    monkeypatch.setattr(benchmark, "plain_char_ids", lambda word: right(word)[::-1])
+    right = tokenizer_benchmark.plain_char_ids
+    monkeypatch.setattr(tokenizer_benchmark, "plain_char_ids", lambda word: right(word)[::-1])
     assert benchmark.main(QUICK) == 1
     assert "wrong ids, nothing was measured" in capsys.readouterr().err
     tokenizer = ElmoTokenizer(["a"])
     with pytest.raises(ValueError, match="encode_corpus gives wrong ids"):
-        benchmark.check_corpus(tokenizer, ["a b"])
+        tokenizer_benchmark.check_corpus(tokenizer, ["a b"])
 
 
 def test_the_plain_computation_is_that_of_the_oracle():
     for word in ("", "cat", "<S>", "</S>", "<UNK>", "\ud800", "é" * 30, "x" * 48, "\x00"):
-        assert benchmark.plain_char_ids(word) == char_ids_of(word)
-
-
-def test_sides_take_turns_after_warming_up():
-    order = []
-    seconds = benchmark.alternate({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, runs=3)
-    assert order == ["a", "b"] * 4
-    assert {name: len(runs) for name, runs in seconds.items()} == {"a": 3, "b": 3}
-    assert benchmark.speeds(100, [1.0, 4.0, 2.0])["value"] == 50
-    busy = benchmark.alternate({"sleeps": lambda: time.sleep(0.2)}, runs=1)["sleeps"][0]
-    assert busy < 0.1  # processor time, so that other programs do not count
+        assert tokenizer_benchmark.plain_char_ids(word) == char_ids_of(word)
 
 
 def test_the_made_text_is_always_the_same():
-    lines = benchmark.made_text(1000)
-    assert lines == benchmark.made_text(1000)
+    lines = tokenizer_benchmark.made_text(1000)
+    assert lines == tokenizer_benchmark.made_text(1000)
     words = " ".join(lines).replace(",", "").split()
     assert len(words) == 1000 + len(lines)
     assert 1 < words.count(".") < len(words) / 5 and len(set(words)) < len(words)

@@ -1,0 +1,276 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""ELMo's LSTM loop without gradients as one call of compiled C: float32, on a CPU, chosen by `lstm_backend="native"`.
+
+The first use compiles `lstm_native_source` with the system's C compiler (`$CC`, cc, gcc or clang; 1 to 2 seconds) and
+keeps the library in `HF_HOME/hf_elmo_<user id>` (`~/.cache/huggingface/hf_elmo_...` if nothing else is set), one file
+for each compiler and kind of processor. Where the kernel cannot be had or does not apply, the packed loop runs.
+
+A sentence's numbers are equal to the bit in any company: every sum has a fixed order. A layer's two directions run in
+two threads if torch may use more than one; further threads are not used, so that with many cores and large batches the
+packed loop is faster. All weights of the LSTMs are kept a second time, in the order in which they are read.
+
+Shapes: N words of the batch as `PackedWords` orders them, n sentences (the longest first), D `projection_size`, M
+`cell_size`.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from huggingface_hub import constants
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers.utils import logging
+
+from .lstm_native_source import SOURCE
+from .lstm_packed import LstmWeights, lstm_over_packed_words
+from .weight_copies import WeightCopies
+
+logger = logging.get_logger(__name__)
+
+# No -ffast-math: NaN has to stay NaN, and sums keep their order.
+FLAGS = ["-O3", "-shared", "-fPIC", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-x", "c", "-"]
+SECONDS_TO_COMPILE = 120
+# Another order of summation than the packed loop's, and other activations.
+LARGEST_DIFFERENCE = 1e-5
+
+
+class Kernel(NamedTuple):
+    """The compiled functions, and what they expect of the packed weights."""
+
+    lstm: Callable[..., None]
+    times_sigmoid: Callable[..., None]
+    tanh_times_sigmoid: Callable[..., None]
+    width: int  # units of a panel; 4 times as many columns
+    depth: int  # rows of weight_hr that stand together
+    block_words: int  # words whose input gates are held at once, or those of one step if they are more
+
+
+_lock = threading.Lock()
+_loaded: list[Kernel | None] = []  # empty until the first call
+
+
+def native_kernel() -> Kernel | None:
+    """The kernel of this machine, compiled or found on the first call; None if there is none, which is logged once."""
+    with _lock:
+        if not _loaded:
+            kernel = None
+            try:
+                kernel = _checked(_load_or_build())
+            except (OSError, subprocess.SubprocessError, RuntimeError, AttributeError, ValueError) as error:
+                said = getattr(error, "stderr", None) or ""
+                logger.info(f'lstm_backend="native" is not available here, "packed" runs instead: {error} {said}')
+            _loaded.append(kernel)
+        return _loaded[0]
+
+
+def _load_or_build() -> Kernel:
+    if os.name != "posix":
+        raise RuntimeError("it is compiled on Linux and macOS only")
+    compiler = _find_compiler()
+    macros = _compile(compiler, ["-dM", "-E", "-x", "c", os.devnull]).stdout  # version and processor, all of it
+    key = hashlib.sha256("\0".join([SOURCE, *compiler, *FLAGS, macros]).encode()).hexdigest()[:20]
+    folder = _cache_folder()
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="hf_elmo_") as private:  # a loaded library needs its file no more
+            return _load(_build(compiler, Path(private), key))
+    for path in sorted(folder.glob(f"lstm_{key}_*.so")):
+        if _is_intact(path):
+            return _load(path)
+    return _load(_build(compiler, folder, key))
+
+
+def _find_compiler() -> list[str]:
+    tuned = "-mcpu=native" if platform.machine() in ("aarch64", "arm64") else "-march=native"
+    for command in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
+        words = shlex.split(command)
+        if words and shutil.which(words[0]):
+            return [*words, tuned]
+    raise RuntimeError("there is no C compiler: neither $CC nor cc, gcc or clang")
+
+
+def _compile(compiler: Sequence[str], arguments: Sequence[str], source: str = "") -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*compiler, *arguments], input=source, capture_output=True, text=True, check=True, timeout=SECONDS_TO_COMPILE
+    )
+
+
+def _cache_folder() -> Path | None:
+    """Where compiled kernels are kept; None if that cannot be written or others could write there."""
+    folder = Path(constants.HF_HOME) / f"hf_elmo_{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return None
+    private = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
+    return folder if private and os.access(folder, os.W_OK) else None
+
+
+def _build(compiler: Sequence[str], folder: Path, key: str) -> Path:
+    """Compile under a name of its own, then move: processes that build at the same time do not meet."""
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix="building_", suffix=".so")
+    os.close(handle)
+    try:
+        _compile(compiler, [*FLAGS, "-o", temporary], SOURCE)
+        path = folder / f"lstm_{key}_{_digest(Path(temporary))}.so"
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:20]
+
+
+def _is_intact(path: Path) -> bool:
+    """Whether the file is the user's own and what was once built: loading half a file could end the process."""
+    status = path.lstat()
+    own = stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
+    return own and path.stem.endswith(f"_{_digest(path)}")
+
+
+def _load(path: Path) -> Kernel:
+    library = ctypes.CDLL(str(path))  # lets other Python threads run during a call
+    library.hf_elmo_lstm.argtypes = (ctypes.c_void_p,) * 12 + (ctypes.c_int64,) * 3 + (ctypes.c_float,) * 2
+    functions = [library.hf_elmo_lstm, library.hf_elmo_times_sigmoid, library.hf_elmo_tanh_times_sigmoid]
+    for function in functions:
+        function.restype = None
+    for function in functions[1:]:
+        function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_int64]
+    names = ("hf_elmo_width", "hf_elmo_depth", "hf_elmo_block_words")
+    width, depth, block_words = (ctypes.c_int64.in_dll(library, name).value for name in names)
+    return Kernel(functions[0], functions[1], functions[2], width, depth, block_words)
+
+
+def _checked(kernel: Kernel) -> Kernel:
+    """The kernel, after a small comparison with the packed loop: a compiler may be wrong."""
+
+    def numbers(*shape: int) -> Tensor:
+        count = torch.Size(shape).numel()
+        return torch.arange(count, dtype=torch.float32, device="cpu").mul_(1.7).sin_().view(shape)
+
+    size, cell, alive = 5, kernel.width + 3, [8, 8, 3, 1]
+    weights = LstmWeights(numbers(4 * cell, size), numbers(4 * cell, size), numbers(4 * cell), numbers(size, cell))
+    arguments = numbers(sum(alive), size), weights, alive, numbers(8, size), numbers(8, cell), 0.9, 0.8
+    with torch.no_grad():
+        got, expected = _Run(kernel, *arguments, WeightCopies()), lstm_over_packed_words(*arguments, WeightCopies())
+        got()
+        differences = [(a - b).abs().max() for a, b in zip((got.outputs, got.last_c), expected, strict=True)]
+    if not max(differences) <= LARGEST_DIFFERENCE:
+        raise RuntimeError(f"the compiled kernel is off by {max(differences):.1e}")
+    return kernel
+
+
+def native_applies(words: Tensor, weights: LstmWeights, h: Tensor, c: Tensor) -> bool:
+    """Whether the kernel takes these tensors: plain, float32, on a CPU, no gradient wanted, and there is a kernel."""
+    tensors = [tensor for tensor in (words, *weights, h, c) if tensor is not None]
+    if torch.jit.is_tracing() or (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
+        return False
+    for tensor in tensors:
+        plain = type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu"
+        if not plain or tensor.dtype != torch.float32:
+            return False
+    return native_kernel() is not None
+
+
+def lstm_over_packed_words_native(
+    words: Tensor,
+    weights: LstmWeights,
+    alive: Sequence[int],
+    h: Tensor,
+    c: Tensor,
+    cell_clip: float | None,
+    proj_clip: float | None,
+    copies: WeightCopies,
+) -> tuple[Tensor, Tensor]:
+    """`lstm_over_packed_words` by the compiled kernel where it applies (`native_applies`), else as it is."""
+    arguments = words, weights, alive, h, c, cell_clip, proj_clip, copies
+    if not native_applies(words, weights, h, c):
+        return lstm_over_packed_words(*arguments)
+    run = _Run(native_kernel(), *arguments)
+    run()
+    return run.outputs, run.last_c
+
+
+def native_pair(first: tuple, second: tuple) -> list[tuple[Tensor, Tensor]]:
+    """Two directions at the same time, each given as the arguments of `lstm_over_packed_words`; both must apply.
+
+    The second one runs in a thread of its own, which calls no function of torch.
+    """
+    runs = [_Run(native_kernel(), *arguments) for arguments in (first, second)]
+    beside = threading.Thread(target=runs[1])
+    beside.start()
+    runs[0]()
+    beside.join()
+    return [(run.outputs, run.last_c) for run in runs]
+
+
+class _Run:
+    """One direction, ready to be called: packed weights, room to work in, and the results."""
+
+    def __init__(self, kernel, words, weights, alive, h, c, cell_clip, proj_clip, copies):
+        width, size, cell_size = kernel.width, words.shape[1], c.shape[1]
+        wide = -(-cell_size // width) * width
+        rows = min(max(alive[0], kernel.block_words), len(words))
+        c_padded = c.new_zeros(len(c), wide)
+        c_padded[:, :cell_size] = c
+        weight_hr = None
+        if weights.weight_hr is not None:
+            weight_hr = copies.get("native_hr", [weights.weight_hr], lambda w: pack_weight_hr(w, width, kernel.depth))
+        self.outputs = torch.empty_like(words, memory_format=torch.contiguous_format)
+        self.last_c = c_padded[:, :cell_size]
+        tensors = [
+            words.contiguous(),
+            copies.get("native_ih", [weights.weight_ih], lambda w: pack_gates(w, width)),
+            copies.get("native_hh", [weights.weight_hh], lambda w: pack_gates(w, width)),
+            pack_gates(weights.bias.unsqueeze(1), width),
+            weight_hr,
+            h.contiguous(),
+            c_padded,
+            torch.empty_like(c_padded),  # hidden
+            words.new_empty(rows * 4 * wide),  # gates
+            words.new_empty(len(c) * (-(-size // (4 * width)) * 4 * width)),  # projected
+            self.outputs,
+        ]
+        self._function = kernel.lstm
+        self._kept = tensors  # for as long as their addresses are used
+        unbounded = float("inf")
+        self._arguments: list[Any] = [
+            *(None if tensor is None else tensor.data_ptr() for tensor in tensors),
+            (ctypes.c_int64 * len(alive))(*alive),
+            len(alive),
+            size,
+            cell_size,
+            unbounded if cell_clip is None else cell_clip,
+            unbounded if proj_clip is None else proj_clip,
+        ]
+
+    def __call__(self) -> None:
+        self._function(*self._arguments)
+
+
+def pack_gates(weight: Tensor, width: int) -> Tensor:
+    """Rows of all gates (4M, D) -> (M / width rounded up, D, 4 * width): what `width` units need, one k after another."""
+    size, panels = weight.shape[1], -(-weight.shape[0] // (4 * width))
+    gates = weight.detach().view(4, -1, size)
+    gates = F.pad(gates, (0, 0, 0, panels * width - gates.shape[1]))
+    return gates.view(4, panels, width, size).permute(1, 3, 0, 2).contiguous()
+
+
+def pack_weight_hr(weight: Tensor, width: int, depth: int) -> Tensor:
+    """The projection (D, M) -> flat: for every `depth` of the M the panels of 4 * `width` outputs one after another."""
+    columns = F.pad(weight.t(), (0, -weight.shape[0] % (4 * width)))  # (M, D rounded up)
+    return torch.cat([part.view(len(part), -1, 4 * width).transpose(0, 1).flatten() for part in columns.split(depth)])

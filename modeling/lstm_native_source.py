@@ -1,0 +1,237 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""ELMo's LSTM for CPUs, in C with the vector extensions of GCC and Clang; `lstm_native` compiles and calls it.
+
+One vector code for AVX-512, AVX2 with FMA and 64-bit Arm; for anything else it refuses to compile, as the packed loop is
+faster there. Every sum runs over its terms in the same order for any number of rows, so that a sentence gets the same
+bits in any company.
+
+Shapes: N words of the batch as `PackedWords` orders them, n sentences (the longest first), D `projection_size`, M
+`cell_size`. Gates stand in torch's order: input i, forget f, candidate g, output o.
+"""
+
+SOURCE = r"""
+#include <stdint.h>
+#include <string.h>
+
+// WIDTH: floats in a register. ROWS x 4 sums, a row's number and the weights of a panel fill the registers.
+#if defined(__AVX512F__)
+#define WIDTH 16
+#define ROWS 6
+#elif defined(__AVX2__) && defined(__FMA__)
+#define WIDTH 8
+#define ROWS 3
+#elif defined(__aarch64__)
+#define WIDTH 4
+#define ROWS 6
+#else
+#error "needs AVX-512, AVX2 with FMA, or 64-bit Arm"
+#endif
+// Weights are stored in panels of PANEL columns: the 4 gates of WIDTH units, or PANEL outputs of the projection.
+#define PANEL (4 * WIDTH)
+#define LINES (PANEL * 4 / 64)
+// Terms of a sum that are added up in registers: DEPTH rows of a panel, and those to come, stay in the nearest cache.
+#define DEPTH 64
+// Words whose input product is made at once, at least one step: their gates stay in the second cache.
+#define BLOCK_WORDS 128
+// A lone group of rows only reads weights: it asks for them this many bytes ahead.
+#define AHEAD 4096
+
+const int64_t hf_elmo_width = WIDTH, hf_elmo_depth = DEPTH, hf_elmo_block_words = BLOCK_WORDS;
+
+typedef float vec __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
+typedef int32_t ints __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
+#define INLINE static inline __attribute__((always_inline))
+#define SEPARATE static __attribute__((noinline))
+
+INLINE vec load(const float *from) { return *(const vec *)from; }
+INLINE void store(float *to, vec values) { *(vec *)to = values; }
+INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+INLINE vec choose(ints where, vec yes, vec no) { return (vec)((where & (ints)yes) | (~where & (ints)no)); }
+
+// NaN is neither below nor above, and stays.
+INLINE vec clamp(vec x, float low, float high)
+{
+    vec lows = (vec){} + low, highs = (vec){} + high;
+    x = choose(x < lows, lows, x);
+    return choose(x > highs, highs, x);
+}
+
+// exp(x) = scale + scale * result, for x between -87 and 88: scale = 2^n, result = exp(x - n ln 2) - 1.
+INLINE vec exp_in_two_parts(vec x, vec *scale)
+{
+    vec shifted = x * 1.44269504f + 12582912.0f;  // 1.5 * 2^23: what is behind the point is rounded off
+    vec n = shifted - 12582912.0f;
+    vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts, the first exact in every product
+    // Minimax for (exp(r) - 1 - r) / r^2 on |r| <= ln 2 / 2: 1.3e-8 of exp(r) - 1.
+    vec p = r * 1.3946496551e-03f + 8.3666106245e-03f;
+    p = p * r + 4.1666281405e-02f;
+    p = p * r + 1.6666542794e-01f;
+    p = p * r + 5.0000000621e-01f;
+    *scale = (vec)(((ints)shifted << 23) + 0x3f800000);  // n stands in the lowest bits
+    return p * (r * r) + r;
+}
+
+// 1 + exp(-x): sigmoid(x) is its reciprocal.
+INLINE vec sigmoid_divisor(vec x)
+{
+    vec scale, p = exp_in_two_parts(clamp(-x, -87.0f, 88.0f), &scale);
+    return scale * p + (scale + 1.0f);
+}
+
+// t = exp(2x) - 1, without cancellation near 0: tanh(x) = t / (t + 2). From |x| = 10 on, tanh is 1 in float32.
+INLINE vec tanh_numerator(vec x)
+{
+    vec scale, p = exp_in_two_parts(clamp(x + x, -20.0f, 20.0f), &scale);
+    return scale * p + (scale - 1.0f);
+}
+
+INLINE vec times_sigmoid(vec x, vec gate) { return x / sigmoid_divisor(gate); }
+
+INLINE vec tanh_times_sigmoid(vec x, vec gate)
+{
+    vec t = tanh_numerator(x);
+    return t / (sigmoid_divisor(gate) * (t + 2.0f));
+}
+
+// out (rows, PANEL) = or += a (rows, depth) times w (depth, PANEL), asking for `lines` cache lines of each row of `next`.
+INLINE void tile(const int rows, const float *a, int64_t stride, const float *w, int64_t depth, float *out,
+                 int64_t out_stride, int add, const char *next, int lines)
+{
+    vec sums[ROWS][4];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; q++)
+            sums[r][q] = (vec){};
+    for (int64_t k = 0; k < depth; k++, w += PANEL, next += PANEL * sizeof(float)) {
+        for (int line = 0; line < lines; line++)
+            __builtin_prefetch(next + 64 * line, 0, 2);
+        vec w0 = load(w), w1 = load(w + WIDTH), w2 = load(w + 2 * WIDTH), w3 = load(w + 3 * WIDTH);
+#pragma GCC unroll 6
+        for (int r = 0; r < rows; r++) {
+            float x = a[r * stride + k];
+            sums[r][0] += x * w0;
+            sums[r][1] += x * w1;
+            sums[r][2] += x * w2;
+            sums[r][3] += x * w3;
+        }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; q++) {
+            float *to = out + r * out_stride + q * WIDTH;
+            if (add)
+                sums[r][q] += load(to);
+            store(to, sums[r][q]);
+        }
+}
+
+// The same for n rows, in groups as equal as possible.
+SEPARATE void product(int64_t n, const float *a, int64_t stride, const float *w, int64_t depth, float *out,
+                      int64_t out_stride, int add)
+{
+    const int64_t groups = (n + ROWS - 1) / ROWS, share = (LINES + groups - 1) / groups;
+    for (int64_t g = 0, done = 0; g < groups; g++) {
+        const int rows = (n - done) / (groups - g);
+        const float *x = a + done * stride;
+        float *y = out + done * out_stride;
+        // The first groups ask for the panel to come, each for a part of it.
+        const char *next = (const char *)w + (groups == 1 ? AHEAD : depth * PANEL * 4 + g * share * 64);
+        const int lines = g * share < LINES ? share : 0;
+        switch (rows) {
+        case 1: tile(1, x, stride, w, depth, y, out_stride, add, next, lines); break;
+        case 2: tile(2, x, stride, w, depth, y, out_stride, add, next, lines); break;
+#if ROWS > 3
+        case 3: tile(3, x, stride, w, depth, y, out_stride, add, next, lines); break;
+        case 4: tile(4, x, stride, w, depth, y, out_stride, add, next, lines); break;
+        case 5: tile(5, x, stride, w, depth, y, out_stride, add, next, lines); break;
+#endif
+        default: tile(ROWS, x, stride, w, depth, y, out_stride, add, next, lines);
+        }
+        done += rows;
+    }
+}
+
+// From the summed gates (n, PANEL) of WIDTH units to their cells and hidden numbers, in rows of `stride`.
+SEPARATE void cells(int64_t n, const float *sums, const float *bias, float *c, float *hidden, int64_t stride, float clip)
+{
+    for (int64_t r = 0; r < n; r++, sums += PANEL, c += stride, hidden += stride) {
+        vec i = load(sums) + load(bias);
+        vec f = load(sums + WIDTH) + load(bias + WIDTH);
+        vec g = load(sums + 2 * WIDTH) + load(bias + 2 * WIDTH);
+        vec o = load(sums + 3 * WIDTH) + load(bias + 3 * WIDTH);
+        vec cell = clamp(times_sigmoid(load(c), f) + tanh_times_sigmoid(g, i), -clip, clip);
+        store(c, cell);
+        store(hidden, tanh_times_sigmoid(cell, o));
+    }
+}
+
+// One direction over packed words. M and D are rounded up to whole panels in the rows marked M' (WIDTH) and D' (PANEL).
+void hf_elmo_lstm(
+    const float *words,        // (N, D)
+    const float *weight_ih,    // (M' / WIDTH, D, PANEL)
+    const float *weight_hh,    // (M' / WIDTH, D, PANEL)
+    const float *bias,         // (M' / WIDTH, PANEL)
+    const float *weight_hr,    // for every DEPTH (at the end fewer) rows of M: (D' / PANEL, rows, PANEL); NULL for none
+    const float *h,            // (n, D) before the first word
+    float *c,                  // (n, M') before the first word; after it each sentence's last
+    float *hidden,             // (n, M') room
+    float *gates,              // (words of a block, 4 M') room
+    float *projected,          // (n, D') room
+    float *outputs,            // (N, D)
+    const int64_t *alive,      // (steps,) sentences that have a word at each step
+    int64_t steps, int64_t D, int64_t M, float cell_clip, float proj_clip)
+{
+    const int64_t panels = (M + WIDTH - 1) / WIDTH, stride = panels * WIDTH;
+    const int64_t out_panels = (D + PANEL - 1) / PANEL, out_stride = out_panels * PANEL;
+    for (int64_t step = 0; step < steps;) {
+        int64_t end = step + 1, rows = alive[step];
+        while (end < steps && rows + alive[end] <= BLOCK_WORDS)
+            rows += alive[end++];
+        for (int64_t p = 0; p < panels; p++)
+            for (int64_t k = 0; k < D; k += DEPTH)
+                product(rows, words + k, D, weight_ih + (p * D + k) * PANEL, least(D - k, DEPTH),
+                        gates + p * rows * PANEL, PANEL, k > 0);
+        words += rows * D;
+        for (int64_t row = 0; step < end; row += alive[step++]) {
+            const int64_t n = alive[step];
+            for (int64_t p = 0; p < panels; p++) {
+                float *sums = gates + (p * rows + row) * PANEL;
+                for (int64_t k = 0; k < D; k += DEPTH)
+                    product(n, h + k, D, weight_hh + (p * D + k) * PANEL, least(D - k, DEPTH), sums, PANEL, 1);
+                cells(n, sums, bias + p * PANEL, c + p * WIDTH, hidden + p * WIDTH, stride, cell_clip);
+            }
+            for (int64_t k = 0; weight_hr && k < M; k += DEPTH)
+                for (int64_t p = 0; p < out_panels; p++)
+                    product(n, hidden + k, stride, weight_hr + k * out_stride + p * least(M - k, DEPTH) * PANEL,
+                            least(M - k, DEPTH), projected + p * PANEL, out_stride, k > 0);
+            for (int64_t r = 0; r < n; r++) {
+                if (!weight_hr)
+                    memcpy(outputs + r * D, hidden + r * stride, D * sizeof(float));
+                else
+                    for (int64_t k = 0; k < D; k++) {
+                        float x = projected[r * out_stride + k];
+                        x = x < -proj_clip ? -proj_clip : x;
+                        outputs[r * D + k] = x > proj_clip ? proj_clip : x;
+                    }
+            }
+            h = outputs;
+            outputs += n * D;
+        }
+    }
+}
+
+// The activations alone, for tests: x, gate and out of `count` numbers, a multiple of WIDTH.
+void hf_elmo_times_sigmoid(const float *x, const float *gate, float *out, int64_t count)
+{
+    for (int64_t k = 0; k < count; k += WIDTH)
+        store(out + k, times_sigmoid(load(x + k), load(gate + k)));
+}
+
+void hf_elmo_tanh_times_sigmoid(const float *x, const float *gate, float *out, int64_t count)
+{
+    for (int64_t k = 0; k < count; k += WIDTH)
+        store(out + k, tanh_times_sigmoid(load(x + k), load(gate + k)));
+}
+"""
