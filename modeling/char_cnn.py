@@ -5,6 +5,7 @@ Shapes: n words, C characters of a word (50), K characters that matter, E `char_
 D `projection_size`.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -82,6 +83,13 @@ def _as_matrix(weight: Tensor) -> Tensor:
     return weight.permute(2, 1, 0).reshape(-1, weight.shape[0]).contiguous()
 
 
+@cache
+def _hash_factors(count: int) -> Tensor:
+    """So many odd numbers of 64 bits without a pattern: powers of one, modulo 2^64."""
+    powers = [pow(0x9E3779B97F4A7C15, power, 1 << 64) for power in range(1, count + 1)]
+    return torch.tensor([power - (1 << 64) if power >> 63 else power for power in powers])
+
+
 class DistinctWords(NamedTuple):
     """The words of a batch, each once, the shortest first."""
 
@@ -93,7 +101,7 @@ class DistinctWords(NamedTuple):
     def of(cls, words: Tensor) -> "DistinctWords":
         """Find the distinct rows of words (n, C)."""
         # A number for each word; should two words ever share one, comparing tells, and a slower way is taken.
-        factors = torch.arange(1, 2 * words.shape[1], 2, device=words.device) * 0x9E3779B97F4A7C1
+        factors = _hash_factors(words.shape[1]).to(words.device)
         _, inverse = torch.unique((words * factors).sum(dim=1), return_inverse=True)
         some = torch.zeros(int(inverse.max()) + 1, dtype=torch.long, device=words.device)
         some[inverse] = torch.arange(len(words), device=words.device)
@@ -123,7 +131,7 @@ class CharCnn(nn.Module):
         )
         self.widest = max(width for width, _ in config.char_filters)
         self.activation = torch.relu if config.char_activation == "relu" else torch.tanh
-        size = config.char_cnn_size
+        size, self.size = config.char_cnn_size, config.projection_size
         self.highways = nn.ModuleList(CharHighway(size, int8) for _ in range(config.num_highway_layers))
         self.projection: nn.Module | None = None
         if config.use_char_projection:
@@ -137,8 +145,10 @@ class CharCnn(nn.Module):
     def forward(self, char_ids: Tensor) -> Tensor:
         """Vectors (..., D) of words given as char_ids (..., C) int64."""
         words = char_ids.reshape(-1, char_ids.shape[-1])  # (n, C)
-        if torch.compiler.is_compiling() or len(words) == 0:  # a graph cannot depend on what the words are
+        if torch.compiler.is_compiling():  # a graph cannot depend on what the words are
             vectors = self._project(self._convolve(words))
+        elif len(words) == 0:
+            return self.char_embeddings.weight.new_zeros(*char_ids.shape[:-1], self.size)
         else:
             distinct = DistinctWords.of(words)
             if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters()):

@@ -8,13 +8,14 @@ Shapes: n rows, I inputs, O outputs, M `cell_size`, D `projection_size`.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .lstm_packed import cell_step_, input_blocks
+from .lstm_packed import LstmWeights, cell_step_, input_blocks, lstm_over_packed_words
 from .weight_copies import WeightCopies
 
 LARGEST = 127  # -128 is not used: the scale is symmetric
@@ -52,6 +53,29 @@ def _row_scale(rows: Tensor) -> Tensor:
     return scale.clamp_(min=torch.finfo(rows.dtype).tiny)  # a row of zeros
 
 
+@cache
+def onednn_sums_right() -> bool:
+    """Whether torch has oneDNN's int8 product and it is exact here.
+
+    On processors without VNNI it adds pairs of products in 16 bits, which the largest numbers overflow.
+    """
+    if not torch.backends.mkldnn.is_available():
+        return False
+    rows, weight = torch.full((1, 64), 255, dtype=torch.uint8), torch.full((64, 64), 127, dtype=torch.int8)
+    try:
+        packed = torch.ops.onednn.qlinear_prepack(weight, [32, 64])
+        sums = _onednn_product(rows, packed, torch.ones(64), torch.zeros(64, dtype=torch.int32))
+    except (RuntimeError, NotImplementedError, AttributeError):
+        return False
+    return bool((sums == 64 * (255 - OFFSET) * 127).all())
+
+
+def _onednn_product(rows: Tensor, packed: Tensor, scale: Tensor, zero_points: Tensor) -> Tensor:
+    return torch.ops.onednn.qlinear_pointwise(
+        rows, 1.0, OFFSET, packed, scale, zero_points, None, 1.0, 0, torch.float32, "none", [], ""
+    )
+
+
 class Int8Product:
     """The product of int8 rows with one int8 weight (O, I), its outputs scaled by `scale` (O,), in float32.
 
@@ -62,11 +86,8 @@ class Int8Product:
     def __init__(self, weight: Tensor, scale: Tensor):
         scale = scale.to(torch.float32)
         self._packed = None
-        if weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
-            try:
-                self._packed = torch.ops.onednn.qlinear_prepack(weight.contiguous(), [32, weight.shape[1]])
-            except (RuntimeError, NotImplementedError, AttributeError):
-                pass
+        if weight.device.type == "cpu" and onednn_sums_right():
+            self._packed = torch.ops.onednn.qlinear_prepack(weight.contiguous(), [32, weight.shape[1]])
         if self._packed is not None:
             self._scale = scale
             self._zero_points = torch.zeros(len(scale), dtype=torch.int32)
@@ -77,21 +98,7 @@ class Int8Product:
         """rows (n, I) uint8 -> (n, O) float32, not yet scaled by the rows' own scale."""
         if self._packed is None:
             return F.linear(rows.to(torch.float32) - OFFSET, self._plain)
-        return torch.ops.onednn.qlinear_pointwise(
-            rows,
-            1.0,
-            OFFSET,
-            self._packed,
-            self._scale,
-            self._zero_points,
-            None,
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",
-        )
+        return _onednn_product(rows, self._packed, self._scale, self._zero_points)
 
 
 def int8_product(copies: WeightCopies, name: str, weight: Tensor, scale: Tensor) -> Int8Product:
@@ -166,6 +173,7 @@ def int8_lstm_over_packed_words(
     """
     dtype = words.dtype
     words, h, last_c = words.to(torch.float32), h.to(torch.float32), c.to(torch.float32, copy=True)
+    first_state = (h, c.to(torch.float32))
     bias = weights.bias.to(torch.float32)
     from_input = int8_product(copies, "weight_ih", weights.weight_ih, weights.weight_ih_scale)
     recurrent = int8_product(copies, "weight_hh", weights.weight_hh, weights.weight_hh_scale)
@@ -193,4 +201,21 @@ def int8_lstm_over_packed_words(
                 if proj_clip is not None:
                     h.clamp_(-proj_clip, proj_clip)
             outputs.append(h)
+    if bool(last_c.isnan().any()):  # 8 bits have no NaN: the float weights tell where it belongs
+        return _without_int8(words, weights, alive, first_state, cell_clip, proj_clip, dtype)
     return torch.cat(outputs).to(dtype), last_c.to(dtype)
+
+
+def _without_int8(words, weights, alive, state, cell_clip, proj_clip, dtype) -> tuple[Tensor, Tensor]:
+    weight_hr = None
+    if weights.weight_hr is not None:
+        weight_hr = dequantize_weight(weights.weight_hr, weights.weight_hr_scale, torch.float32)
+    plain = LstmWeights(
+        dequantize_weight(weights.weight_ih, weights.weight_ih_scale, torch.float32),
+        dequantize_weight(weights.weight_hh, weights.weight_hh_scale, torch.float32),
+        weights.bias.to(torch.float32),
+        weight_hr,
+    )
+    h, c = state
+    outputs, c = lstm_over_packed_words(words, plain, alive, h, c, cell_clip, proj_clip, WeightCopies())
+    return outputs.to(dtype), c.to(dtype)

@@ -263,7 +263,7 @@ class _Run:
 
 
 def pack_gates(weight: Tensor, width: int) -> Tensor:
-    """Rows of all gates (4M, D) -> (M / width rounded up, D, 4 * width): what `width` units need, one k after another."""
+    """Rows of all gates (4M, D) -> (M / width rounded up, D, 4 * width): all gates of `width` units side by side."""
     size, panels = weight.shape[1], -(-weight.shape[0] // (4 * width))
     gates = weight.detach().view(4, -1, size)
     gates = F.pad(gates, (0, 0, 0, panels * width - gates.shape[1]))
@@ -271,6 +271,6 @@ def pack_gates(weight: Tensor, width: int) -> Tensor:
 
 
 def pack_weight_hr(weight: Tensor, width: int, depth: int) -> Tensor:
-    """The projection (D, M) -> flat: for every `depth` of the M the panels of 4 * `width` outputs one after another."""
+    """The projection (D, M) -> flat: for every `depth` of M the panels of 4 * `width` outputs one after another."""
     columns = F.pad(weight.t(), (0, -weight.shape[0] % (4 * width)))  # (M, D rounded up)
     return torch.cat([part.view(len(part), -1, 4 * width).transpose(0, 1).flatten() for part in columns.split(depth)])

@@ -1,9 +1,9 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """ELMo's LSTM for CPUs, in C with the vector extensions of GCC and Clang; `lstm_native` compiles and calls it.
 
-One vector code for AVX-512, AVX2 with FMA and 64-bit Arm; for anything else it refuses to compile, as the packed loop is
-faster there. Every sum runs over its terms in the same order for any number of rows, so that a sentence gets the same
-bits in any company.
+One vector code for AVX-512, AVX2 with FMA and 64-bit Arm; for anything else it refuses to compile, as the packed loop
+is faster there. Every sum runs over its terms in the same order for any number of rows, so that a sentence gets the
+same bits in any company.
 
 Shapes: N words of the batch as `PackedWords` orders them, n sentences (the longest first), D `projection_size`, M
 `cell_size`. Gates stand in torch's order: input i, forget f, candidate g, output o.
@@ -93,7 +93,7 @@ INLINE vec tanh_times_sigmoid(vec x, vec gate)
     return t / (sigmoid_divisor(gate) * (t + 2.0f));
 }
 
-// out (rows, PANEL) = or += a (rows, depth) times w (depth, PANEL), asking for `lines` cache lines of each row of `next`.
+// out (rows, PANEL) = or += a (rows, depth) times w (depth, PANEL); asks for `lines` lines of each row of `next`.
 INLINE void tile(const int rows, const float *a, int64_t stride, const float *w, int64_t depth, float *out,
                  int64_t out_stride, int add, const char *next, int lines)
 {
@@ -154,7 +154,8 @@ SEPARATE void product(int64_t n, const float *a, int64_t stride, const float *w,
 }
 
 // From the summed gates (n, PANEL) of WIDTH units to their cells and hidden numbers, in rows of `stride`.
-SEPARATE void cells(int64_t n, const float *sums, const float *bias, float *c, float *hidden, int64_t stride, float clip)
+SEPARATE void cells(int64_t n, const float *sums, const float *bias, float *c, float *hidden, int64_t stride,
+                    float clip)
 {
     for (int64_t r = 0; r < n; r++, sums += PANEL, c += stride, hidden += stride) {
         vec i = load(sums) + load(bias);
@@ -167,13 +168,13 @@ SEPARATE void cells(int64_t n, const float *sums, const float *bias, float *c, f
     }
 }
 
-// One direction over packed words. M and D are rounded up to whole panels in the rows marked M' (WIDTH) and D' (PANEL).
+// One direction over packed words. M' is M rounded up to whole panels (WIDTH units), D' is D (PANEL outputs).
 void hf_elmo_lstm(
     const float *words,        // (N, D)
     const float *weight_ih,    // (M' / WIDTH, D, PANEL)
     const float *weight_hh,    // (M' / WIDTH, D, PANEL)
     const float *bias,         // (M' / WIDTH, PANEL)
-    const float *weight_hr,    // for every DEPTH (at the end fewer) rows of M: (D' / PANEL, rows, PANEL); NULL for none
+    const float *weight_hr,    // for every DEPTH of M, at the end fewer: (D' / PANEL, DEPTH, PANEL); or NULL
     const float *h,            // (n, D) before the first word
     float *c,                  // (n, M') before the first word; after it each sentence's last
     float *hidden,             // (n, M') room

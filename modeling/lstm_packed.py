@@ -112,7 +112,7 @@ def input_product(words: Tensor, weights: LstmWeights) -> Tensor:
     """The input's share of the gates: words (k, D) -> (k, 4M), each row the same in any company."""
     # The weight as it is stored, since enough rows make up for the layout; below 16 rows the sums would be others.
     few = F.pad(words, (0, 0, 0, FEWEST_ROWS - len(words))) if len(words) < FEWEST_ROWS else words
-    block = weights.bias.expand(len(few), -1).contiguous()
+    block = weights.bias.repeat(len(few), 1)
     for start in range(0, words.shape[1], INNER):
         block.addmm_(few[:, start : start + INNER], weights.weight_ih[:, start : start + INNER].t())
     return block[: len(words)]

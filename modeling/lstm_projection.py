@@ -176,8 +176,8 @@ def _scan(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
 _BACKENDS = {
     "reference": _reference,
     "packed": _packed,
-    "scan": _scan,
     "native": partial(_packed, run=lstm_over_packed_words_native),
+    "scan": _scan,
 }
 
 

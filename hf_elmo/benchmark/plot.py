@@ -109,6 +109,7 @@ def draw_panel(axes, title: str, bars: Bars) -> None:
             top = (position, ratio["highest"])
             axes.annotate(f"{ratio['median']:.1f}", top, (0, 2), textcoords="offset points", ha="center", fontsize=7)
     axes.axhline(1, color="black", linewidth=0.8)
+    axes.set_xlim(-0.6, len(bars) - 0.4)  # a lone bar does not fill the panel
     axes.set_xticks(range(len(bars)), [f"batch {size}" for size in bars])
     axes.set_ylabel(f"times {BASELINE}")
     axes.set_title(title, fontsize=10)

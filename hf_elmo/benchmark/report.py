@@ -1,6 +1,8 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Results as text for the terminal."""
 
+import sys
+
 
 def print_speeds(metrics: dict[str, dict]) -> None:
     """A line for each metric: value, unit and the range over the runs."""
@@ -24,6 +26,7 @@ def print_cell(name: str, cell: dict, unit: str = "words/s") -> None:
         print(line)
     for title, ratio in cell["ratios"].items():
         print(f"  {title:<{width}}  {_range(ratio):>{len(unit) + 11}}")
+    sys.stdout.flush()  # into a file, too: the next measurement may take minutes
 
 
 def _range(ratio: dict) -> str:

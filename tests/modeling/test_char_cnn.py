@@ -111,6 +111,16 @@ def test_words_as_long_as_the_columns_and_filters_as_wide(columns):
     check_against_each_word_alone(encoder, torch.tensor(rows), torch.float64)
 
 
+@pytest.mark.parametrize("filters", [[[1, 5]], [[1, 5], [4, 7]]], ids=str)
+def test_short_words_among_themselves(filters):
+    """The columns that are left hold a window of padding alone for every filter, which here is often the strongest."""
+    encoder = randomised(CharCnn(tiny_config(char_filters=filters)), torch.float64)
+    encoder.char_embeddings.weight.data[INSIDE] *= 4
+    words = torch.tensor([word(text) for text in (b"a", b"to", b"the", b"a", b"bank")] + [[0] * 50])
+    for some in (words[:1], words[1:3], words):
+        check_against_each_word_alone(encoder, some, torch.float64)
+
+
 @pytest.mark.parametrize("count", [1, 5])
 def test_many_words_in_several_passes(monkeypatch, count):
     monkeypatch.setitem(CharCnn.forward.__globals__, "WORDS_PER_PASS", count)

@@ -134,3 +134,15 @@ def test_linear_layer_is_the_product_of_both_quantised_sides(bias):
         assert largest_difference(quantised(inputs).double(), expected) <= TOLERANCES["parity", "float32"]
     assert largest_difference(quantised(inputs.half()).double(), expected) <= TOLERANCES["dtype", "float16"]
     assert quantised(inputs.half()).dtype == torch.float16
+
+
+def test_inputs_of_a_linear_layer_get_the_gradient_of_the_weights_stood_for():
+    linear, inputs = torch.nn.Linear(37, 11), torch.randn(5, 37, requires_grad=True)
+    quantised = Int8Linear.of(linear)
+    outputs = quantised(inputs)
+    (gradient,) = torch.autograd.grad(outputs.sum(), inputs)
+    whole = torch.tensor([nearest_whole_numbers(row) for row in linear.weight.tolist()]).double()
+    weight = whole * linear.weight.detach().double().abs().amax(1, keepdim=True) / 127
+    expected = inputs.detach().double() @ weight.T + linear.bias.detach().double()
+    assert largest_difference(outputs.double(), expected) <= TOLERANCES["parity", "float32"]
+    assert largest_difference(gradient.double(), weight.sum(0).expand(5, 37)) <= TOLERANCES["parity", "float32"]

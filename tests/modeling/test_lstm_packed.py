@@ -3,6 +3,7 @@
 import pytest
 import torch
 from elmo_builders import largest_difference
+from large_softmax import MemoryMeter
 from same_bits import assert_same_float_products
 from tolerances import TOLERANCES
 
@@ -185,6 +186,18 @@ def test_without_need_nothing_is_kept_for_a_gradient():
             assert outputs.grad_fn is None and c.grad_fn is None and not outputs.requires_grad
         assert not kept
         assert run(*leaves_of(inputs))[0].grad_fn is not None and kept
+
+
+def test_without_gradient_the_gates_of_all_words_never_stand_at_once(monkeypatch):
+    monkeypatch.setitem(lstm_over_packed_words.__globals__, "ROWS_PER_PRODUCT", 16)
+    alive, cell = [2] * 40, 7
+    leaves = leaves_of(make_inputs(cell=cell, alive=alive))
+    with torch.no_grad(), MemoryMeter(*leaves) as meter:
+        run(*leaves, alive=alive)
+    assert meter.largest < sum(alive) * 4 * cell / 2
+    with MemoryMeter(*leaves) as meter:
+        run(*leaves, alive=alive)
+    assert meter.largest == sum(alive) * 4 * cell
 
 
 def test_kept_memory_is_what_the_documentation_says():

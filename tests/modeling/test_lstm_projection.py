@@ -88,17 +88,6 @@ def test_a_torch_without_scan_is_named(monkeypatch):
         run("scan", [2], make_weights())
 
 
-@pytest.mark.parametrize("rows", [1, 4, 7])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_blocks_of_the_input_product_change_nothing(monkeypatch, rows, reverse):
-    weights, lengths = make_weights(), [9, 5, 3, 1]
-    expected = run("reference", lengths, weights, reverse=reverse)
-    monkeypatch.setitem(lstm_projection.__globals__, "ROWS_PER_PRODUCT", rows)
-    got = run("packed", lengths, weights, reverse=reverse)
-    for a, b in zip((got[0], *got[1], *got[2]), (expected[0], *expected[1], *expected[2]), strict=True):
-        assert largest_difference(a, b) <= TOLERANCES["parity", "float64"]
-
-
 @pytest.mark.parametrize("backend", ["reference", "packed"])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_without_clips_it_is_torchs_lstm(backend, reverse):

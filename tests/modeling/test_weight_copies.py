@@ -93,6 +93,24 @@ def test_one_number_of_a_small_weight_written_through_data_is_seen(which, elemen
     assert counted.count == 2
 
 
+@pytest.mark.parametrize("change", ["in place", "new parameter", "new data"])
+def test_one_number_of_a_large_weight_between_the_samples_is_seen(change):
+    """torch counts the first change and gives other memory to the others."""
+    counted = Counted(nn.Linear(1000, 1, bias=False))
+    counted.check()
+    module, changed = counted.module, counted.module.weight.detach().clone()
+    changed[0, 1] += 1
+    if change == "in place":
+        with torch.no_grad():
+            module.weight[0, 1] += 1
+    elif change == "new parameter":
+        module.weight = nn.Parameter(changed)
+    else:
+        module.weight.data = changed
+    counted.check()
+    assert counted.count == 2
+
+
 def test_weights_made_in_inference_mode_are_watched():
     with torch.inference_mode():
         counted = Counted(nn.Linear(200, 3))
