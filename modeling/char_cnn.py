@@ -39,6 +39,7 @@ class CharHighway(nn.Module):
     def quantize(self) -> None:
         """Replace the matrix by an int8 one."""
         self.int8 = True
+        self.copies = WeightCopies()  # that of the float weight is not needed any more
         values, scale = quantize_weight(self.weight.detach())
         self.weight = nn.Parameter(values, requires_grad=False)
         self.weight_scale = nn.Parameter(scale, requires_grad=False)
@@ -87,7 +88,7 @@ def _as_matrix(weight: Tensor) -> Tensor:
 def _hash_factors(count: int) -> Tensor:
     """So many odd numbers of 64 bits without a pattern: powers of one, modulo 2^64."""
     powers = [pow(0x9E3779B97F4A7C15, power, 1 << 64) for power in range(1, count + 1)]
-    return torch.tensor([power - (1 << 64) if power >> 63 else power for power in powers])
+    return torch.tensor([power - (1 << 64) if power >> 63 else power for power in powers], device="cpu")
 
 
 class DistinctWords(NamedTuple):

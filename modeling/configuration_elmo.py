@@ -59,7 +59,7 @@ class ElmoConfig(PreTrainedConfig):
             `num_output_representations`).
         lstm_backend (`str`, defaults to `"auto"`): `"reference"`, `"packed"`, `"native"` (C, compiled on first use;
             float32 on CPUs without gradients, elsewhere as `"packed"`), `"scan"` or `"triton"` (CUDA devices); see
-            `lstm_projection`. All give the same numbers.
+            `lstm_projection`. All give the same numbers; second derivatives need `"reference"`.
         weight_format (`str`, defaults to `"float"`): `"int8"` keeps the large matrices in 8 bits. Set by
             [`ElmoModel.quantize_int8`], which also converts the weights.
 

@@ -61,10 +61,13 @@ def onednn_sums_right() -> bool:
     """
     if not torch.backends.mkldnn.is_available():
         return False
-    rows, weight = torch.full((1, 64), 255, dtype=torch.uint8), torch.full((64, 64), 127, dtype=torch.int8)
+    rows = torch.full((1, 64), 255, dtype=torch.uint8, device="cpu")
+    weight = torch.full((64, 64), 127, dtype=torch.int8, device="cpu")
     try:
         packed = torch.ops.onednn.qlinear_prepack(weight, [32, 64])
-        sums = _onednn_product(rows, packed, torch.ones(64), torch.zeros(64, dtype=torch.int32))
+        sums = _onednn_product(
+            rows, packed, torch.ones(64, device="cpu"), torch.zeros(64, dtype=torch.int32, device="cpu")
+        )
     except (RuntimeError, NotImplementedError, AttributeError):
         return False
     return bool((sums == 64 * (255 - OFFSET) * 127).all())
@@ -90,7 +93,7 @@ class Int8Product:
             self._packed = torch.ops.onednn.qlinear_prepack(weight.contiguous(), [32, weight.shape[1]])
         if self._packed is not None:
             self._scale = scale
-            self._zero_points = torch.zeros(len(scale), dtype=torch.int32)
+            self._zero_points = torch.zeros(len(scale), dtype=torch.int32, device=weight.device)
         else:
             self._plain = weight.to(torch.float32) * scale.unsqueeze(1)
 

@@ -11,6 +11,7 @@ Shapes: B sentences, T words, S words of a segment, D `projection_size`, M `cell
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from .lstm_projection import LstmProjection
@@ -69,8 +70,8 @@ def _first_state(layers, index: int, backward: int, mask: Tensor, state) -> tupl
         h, c = (part[index].to(direction.bias.dtype).chunk(2, dim=-1)[backward] for part in state)
         return h, c
     gates, size = direction.bias.shape[0], direction.weight_ih.shape[1]
-    zeros = direction.bias.new_zeros
-    return zeros(mask.shape[0], size), zeros(mask.shape[0], gates // 4)
+    settings = {"dtype": direction.bias.dtype, "device": mask.device}  # the bias itself may be elsewhere
+    return torch.zeros(mask.shape[0], size, **settings), torch.zeros(mask.shape[0], gates // 4, **settings)
 
 
 def _run_direction(
@@ -84,6 +85,8 @@ def _run_direction(
         h, c = (part.index_select(0, packed.order) for part in state)
         words = inputs.reshape(-1, size).index_select(0, rows)
         vectors, (h, c) = direction(words, state=(h, c), packed=packed)
-        outputs.index_copy_(0, rows, vectors)
-        state = (state[0].index_copy(0, packed.order, h), state[1].index_copy(0, packed.order, c))
+        outputs.index_copy_(0, rows, vectors.to(outputs.device))
+        new = zip(state, (h, c), strict=True)
+        h, c = (old.index_copy(0, packed.order, part.to(old.device)) for old, part in new)
+        state = (h, c)
     return outputs.view_as(inputs), state

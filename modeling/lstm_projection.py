@@ -224,6 +224,7 @@ class LstmProjection(nn.Module):
     def quantize(self) -> None:
         """Replace the matrices by int8 ones."""
         self.int8 = True
+        self.copies = WeightCopies()  # those of the float weights are not needed any more
         for name in ("weight_ih", "weight_hh", "weight_hr"):
             values = scale = None
             if getattr(self, name) is not None:

@@ -2,9 +2,9 @@
 """Matrix products without gradients whose rows do not depend on their company.
 
 BLAS libraries choose how to sum by the size of the whole product, so a row may come out with other last bits when other
-rows stand beside it. Two habits avoid that with MKL on processors with AVX-512 (tried for 2 to 1000 rows, one and two threads): inner dimensions
-of at most 512 at a time, and never a single row, for which there is a routine of its own. Where a library knows
-further ways, results stay within rounding (5e-6).
+rows stand beside it. Two habits avoid that with MKL on processors with AVX-512 (tried for 2 to 1000 rows, one and two
+threads): inner dimensions of at most 512 at a time, and never a single row, for which there is a routine of its own.
+Where a library knows further ways, results stay within rounding (5e-6).
 
 Shapes: n rows, I inputs, O outputs.
 """

@@ -1,6 +1,7 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """What is computed once from weights and used until they change: never stale, never saved, never copied along."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,7 +39,10 @@ def _sample(weight: Tensor) -> Tensor:
     if weight.is_meta:  # offloaded: there is nothing to compare, and the next forward pass brings another tensor
         return torch.empty(0)
     flat = weight.detach().flatten()
-    return flat[:: max(1, len(flat) // SAMPLES)]
+    step = max(1, len(flat) // SAMPLES)
+    while math.gcd(step, weight.shape[-1] if weight.dim() else 1) > 1:  # or all of them might stand in one column
+        step -= 1
+    return flat[::step]
 
 
 class WeightCopies:

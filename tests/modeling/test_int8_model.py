@@ -348,3 +348,32 @@ def test_exported_it_is_the_model_of_the_weights_stood_for(fresh_compiler):
         with torch.no_grad():
             got, expected = program(**batch).mixed_state, plain(**batch).mixed_state
         assert largest_difference(got, expected) <= TOLERANCES["compiled", "float32"]
+
+
+def test_a_reloaded_model_is_frozen_and_gives_the_same_with_and_without_gradients(tmp_path):
+    tiny_model().quantize_int8().save_pretrained(tmp_path)
+    model = ElmoModel.from_pretrained(tmp_path)
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert trained == {"scalar_mix.scalar_parameters", "scalar_mix.gamma"}
+    batch = random_batch([5, 3])
+    with torch.no_grad():
+        expected = model(**batch).last_hidden_state
+    assert torch.equal(model(**batch).last_hidden_state, expected)
+
+
+@pytest.mark.parametrize("quantized", [False, True])
+def test_a_weight_format_that_does_not_fit_the_file_is_refused(tmp_path, quantized):
+    model = tiny_model()
+    (model.quantize_int8() if quantized else model).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"does not fit the weights.*leave it out, and call model.quantize_int8\(\)"):
+        ElmoModel.from_pretrained(tmp_path, weight_format="float" if quantized else "int8")
+
+
+def test_quantizing_lets_go_of_copies_of_the_float_weights():
+    model = tiny_model()
+    with torch.no_grad():
+        model(**random_batch([3, 2]))
+    direction = model.layers[0].forward_direction
+    assert direction.copies._made
+    model.quantize_int8()
+    assert not direction.copies._made and not model.char_cnn.highways[0].copies._made

@@ -95,3 +95,11 @@ def test_wrong_arguments_are_refused(model):
         tiny_model(scalar_mix_layer_norm=True).forward_in_segments(**batch)
     with pytest.raises(ValueError, match="either char_ids or inputs_embeds"):
         model.forward_in_segments()
+
+
+def test_offloaded_weights_come_for_every_segment(model, tmp_path):
+    accelerate = pytest.importorskip("accelerate")
+    batch = random_batch([7, 4])
+    offloaded = tiny_model(num_scalar_mixes=2)
+    accelerate.disk_offload(offloaded, str(tmp_path), execution_device="cpu")
+    assert_same(offloaded.forward_in_segments(**batch, words_per_segment=3), whole(model, **batch))

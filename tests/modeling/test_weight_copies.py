@@ -277,3 +277,11 @@ def test_use_adds_nothing_to_what_is_saved_or_copied(kind):
             parameter.neg_()
     check_against_never_used(other)
     check_against_never_used(model)
+
+
+def test_a_write_that_spares_one_column_is_seen():
+    weight = torch.nn.Parameter(torch.randn(128, 64))
+    copies = WeightCopies()
+    before = transposed(copies, "weight", weight)
+    weight.data[:, 1:] = 0  # not counted by torch; evenly spread samples could all stand in the first column
+    assert not torch.equal(transposed(copies, "weight", weight), before)
