@@ -53,14 +53,14 @@ def _row_scale(rows: Tensor) -> Tensor:
     return scale.clamp_(min=torch.finfo(rows.dtype).tiny)  # a row of zeros
 
 
-@cache
-def onednn_sums_right() -> bool:
-    """Whether torch has oneDNN's int8 product and it is exact here.
+def onednn_is_exact() -> bool:
+    """Whether torch has oneDNN's int8 product and it is exact here."""
+    return torch.backends.mkldnn.is_available() and _onednn_sums_right()
 
-    On processors without VNNI it adds pairs of products in 16 bits, which the largest numbers overflow.
-    """
-    if not torch.backends.mkldnn.is_available():
-        return False
+
+@cache
+def _onednn_sums_right() -> bool:
+    # On processors without VNNI it adds pairs of products in 16 bits, which the largest numbers overflow.
     rows = torch.full((1, 64), 255, dtype=torch.uint8, device="cpu")
     weight = torch.full((64, 64), 127, dtype=torch.int8, device="cpu")
     try:
@@ -89,7 +89,7 @@ class Int8Product:
     def __init__(self, weight: Tensor, scale: Tensor):
         scale = scale.to(torch.float32)
         self._packed = None
-        if weight.device.type == "cpu" and onednn_sums_right():
+        if weight.device.type == "cpu" and onednn_is_exact():
             self._packed = torch.ops.onednn.qlinear_prepack(weight.contiguous(), [32, weight.shape[1]])
         if self._packed is not None:
             self._scale = scale
