@@ -5,7 +5,6 @@ Shapes: B sentences, T words, N real words of the batch.
 """
 
 import copy
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -58,15 +57,26 @@ class WordLayout:
     def __init__(self, mask: Tensor):
         self.mask = mask
         self.lengths = mask.sum(dim=1)  # (B,) int64, real words per sentence
+        # Made when first asked for; functools.cached_property holds a lock, which torch.compile cannot trace.
+        self._packed: PackedWords | None = None
+        self._target: Tensor | None = None
+        self._has_target = False
 
-    @cached_property
+    @property
     def packed(self) -> PackedWords:
         """The order in which the packed backends read."""
-        return PackedWords(self.mask)
+        if self._packed is None:
+            self._packed = PackedWords(self.mask)
+        return self._packed
 
-    @cached_property
+    @property
     def target(self) -> Tensor | None:
         """(B, T) int64, the column of each position once real words stand left; None if they do."""
+        if not self._has_target:
+            self._target, self._has_target = self._find_target(), True
+        return self._target
+
+    def _find_target(self) -> Tensor | None:
         if not torch.compiler.is_compiling():
             columns = torch.arange(self.mask.shape[1], device=self.mask.device)
             if torch.equal(self.mask, columns < self.lengths.unsqueeze(1)):
@@ -81,7 +91,9 @@ class WordLayout:
         if self.mask.device == torch.device(device):
             return self
         moved = WordLayout(self.mask.to(device, non_blocking=non_blocking))
-        moved.target = None if self.target is None else self.target.to(device, non_blocking=non_blocking)
+        target = self.target
+        moved._target = None if target is None else target.to(device, non_blocking=non_blocking)
+        moved._has_target = True
         return moved
 
     def to_left(self, hidden: Tensor) -> Tensor:
