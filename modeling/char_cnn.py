@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .int8 import Int8Linear, int8_linear, int8_parameters, quantize_weight
-from .products import InvariantLinear, add_product_, invariant_linear
+from .int8 import Int8Linear, int8_linear, int8_parameters, quantized_parameters
+from .products import InvariantLinear, add_product_, invariant_linear, needs_plain_torch
 from .weight_copies import WeightCopies
 
 # Words encoded at once without gradients; the widest convolution needs 4 kB for every character of a word.
@@ -40,9 +40,7 @@ class CharHighway(nn.Module):
         """Replace the matrix by an int8 one."""
         self.int8 = True
         self.copies = WeightCopies()  # that of the float weight is not needed any more
-        values, scale = quantize_weight(self.weight.detach())
-        self.weight = nn.Parameter(values, requires_grad=False)
-        self.weight_scale = nn.Parameter(scale, requires_grad=False)
+        self.weight, self.weight_scale = quantized_parameters(self.weight)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(n, F) -> (n, F)."""
@@ -66,8 +64,7 @@ class CharConvolution(nn.Conv1d):
 
     def forward(self, embedded: Tensor) -> Tensor:
         """(n, K, E) -> (n, filters)."""
-        plain = torch.is_autocast_enabled(embedded.device.type) or embedded.dtype != self.weight.dtype
-        if torch.compiler.is_compiling() or torch.is_grad_enabled() or plain:
+        if needs_plain_torch(embedded, self.weight):
             # max, not amax: amax spreads the gradient over equal windows (padding has many), which costs a digit in
             # float32.
             return super().forward(embedded.transpose(1, 2)).max(dim=-1).values

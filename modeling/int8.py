@@ -122,9 +122,7 @@ class Int8Linear(nn.Module):
     def of(cls, linear: nn.Linear) -> "Int8Linear":
         """The nearest to a linear layer."""
         made = cls(linear.in_features, linear.out_features, linear.bias is not None)
-        values, scale = quantize_weight(linear.weight.detach())
-        made.weight = nn.Parameter(values, requires_grad=False)
-        made.weight_scale = nn.Parameter(scale, requires_grad=False)
+        made.weight, made.weight_scale = quantized_parameters(linear.weight)
         made.bias = linear.bias
         return made
 
@@ -137,6 +135,12 @@ def int8_parameters(outputs: int, inputs: int) -> tuple[nn.Parameter, nn.Paramet
     """Room for an int8 weight (O, I) and its scale (O,); neither is trained."""
     weight = nn.Parameter(torch.zeros(outputs, inputs, dtype=torch.int8), requires_grad=False)
     return weight, nn.Parameter(torch.ones(outputs), requires_grad=False)
+
+
+def quantized_parameters(weight: Tensor) -> tuple[nn.Parameter, nn.Parameter]:
+    """The int8 weight (O, I) nearest to a float one and its scale (O,); neither is trained."""
+    values, scale = quantize_weight(weight.detach())
+    return nn.Parameter(values, requires_grad=False), nn.Parameter(scale, requires_grad=False)
 
 
 def int8_linear(inputs: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None, copies: WeightCopies) -> Tensor:
@@ -158,6 +162,18 @@ class Int8LstmWeights(NamedTuple):
     bias: Tensor  # (4M,) float, forget bias included
     weight_hr: Tensor | None
     weight_hr_scale: Tensor | None  # (D,)
+
+    def dequantize(self, dtype: torch.dtype) -> LstmWeights:
+        """The float weights these stand for."""
+        weight_hr = None
+        if self.weight_hr is not None and self.weight_hr_scale is not None:
+            weight_hr = dequantize_weight(self.weight_hr, self.weight_hr_scale, dtype)
+        return LstmWeights(
+            dequantize_weight(self.weight_ih, self.weight_ih_scale, dtype),
+            dequantize_weight(self.weight_hh, self.weight_hh_scale, dtype),
+            self.bias.to(dtype),
+            weight_hr,
+        )
 
 
 def int8_lstm_over_packed_words(
@@ -205,20 +221,7 @@ def int8_lstm_over_packed_words(
                     h.clamp_(-proj_clip, proj_clip)
             outputs.append(h)
     if bool(last_c.isnan().any()):  # 8 bits have no NaN: the float weights tell where it belongs
-        return _without_int8(words, weights, alive, first_state, cell_clip, proj_clip, dtype)
+        plain, (h, c) = weights.dequantize(torch.float32), first_state
+        vectors, c = lstm_over_packed_words(words, plain, alive, h, c, cell_clip, proj_clip, WeightCopies())
+        return vectors.to(dtype), c.to(dtype)
     return torch.cat(outputs).to(dtype), last_c.to(dtype)
-
-
-def _without_int8(words, weights, alive, state, cell_clip, proj_clip, dtype) -> tuple[Tensor, Tensor]:
-    weight_hr = None
-    if weights.weight_hr is not None:
-        weight_hr = dequantize_weight(weights.weight_hr, weights.weight_hr_scale, torch.float32)
-    plain = LstmWeights(
-        dequantize_weight(weights.weight_ih, weights.weight_ih_scale, torch.float32),
-        dequantize_weight(weights.weight_hh, weights.weight_hh_scale, torch.float32),
-        weights.bias.to(torch.float32),
-        weight_hr,
-    )
-    h, c = state
-    outputs, c = lstm_over_packed_words(words, plain, alive, h, c, cell_clip, proj_clip, WeightCopies())
-    return outputs.to(dtype), c.to(dtype)

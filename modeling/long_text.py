@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .lstm_projection import LstmProjection
+from .lstm_projection import LstmProjection, read_in_packed_order
 from .word_layout import PackedWords
 
 
@@ -78,15 +78,6 @@ def _run_direction(
     direction: LstmProjection, inputs: Tensor, packed: PackedWords, state: tuple[Tensor, Tensor], backward: int
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """(B, S, D) and the state of all B sentences -> the same; sentences without a word here keep their state."""
-    size = inputs.shape[-1]
-    outputs = inputs.new_zeros(inputs.shape[0] * inputs.shape[1], size)
-    if packed.alive:
-        rows = packed.back if backward else packed.ahead
-        h, c = (part.index_select(0, packed.order) for part in state)
-        words = inputs.reshape(-1, size).index_select(0, rows)
-        vectors, (h, c) = direction(words, state=(h, c), packed=packed)
-        outputs.index_copy_(0, rows, vectors.to(outputs.device))
-        new = zip(state, (h, c), strict=True)
-        h, c = (old.index_copy(0, packed.order, part.to(old.device)) for old, part in new)
-        state = (h, c)
-    return outputs.view_as(inputs), state
+    return read_in_packed_order(
+        inputs, packed, state, bool(backward), lambda words, h, c: direction(words, state=(h, c), packed=packed)
+    )

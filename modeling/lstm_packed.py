@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .products import INNER, add_product_
+from .products import add_product_
 from .weight_copies import WeightCopies, transposed
 
 # Words whose input product is made at once. More would spill the gates out of the processor's caches, fewer would read
@@ -113,9 +113,7 @@ def input_product(words: Tensor, weights: LstmWeights) -> Tensor:
     # The weight as it is stored, since enough rows make up for the layout; below 16 rows the sums would be others.
     few = F.pad(words, (0, 0, 0, FEWEST_ROWS - len(words))) if len(words) < FEWEST_ROWS else words
     block = weights.bias.repeat(len(few), 1)
-    for start in range(0, words.shape[1], INNER):
-        block.addmm_(few[:, start : start + INNER], weights.weight_ih[:, start : start + INNER].t())
-    return block[: len(words)]
+    return add_product_(block, few, weights.weight_ih.t())[: len(words)]
 
 
 def input_blocks(alive: Sequence[int]) -> list[tuple[int, int, int, int]]:

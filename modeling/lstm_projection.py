@@ -5,13 +5,14 @@ Shapes: B sentences, T words, D `projection_size`, M `cell_size`, N real words o
 Gates stand in torch's order: input i, forget f, candidate g, output o.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .int8 import Int8LstmWeights, dequantize_weight, int8_lstm_over_packed_words, int8_parameters, quantize_weight
+from .int8 import Int8LstmWeights, int8_lstm_over_packed_words, int8_parameters, quantized_parameters
 from .lstm_native import lstm_over_packed_words_native, native_applies, native_pair
 from .lstm_packed import LstmWeights, lstm_over_packed_words
 from .lstm_triton import triton_available, triton_steps
@@ -130,23 +131,41 @@ def _packed(inputs, weights, lengths, state, reverse, cell_clip, proj_clip, run=
     """The words in the order of `PackedWords`, and back into their places."""
     steps = torch.arange(inputs.shape[1], device=inputs.device)
     packed = PackedWords(steps < lengths.unsqueeze(1))
+
+    def over_words(words: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        outputs, c = run(words, weights, packed.alive, h, c, cell_clip, proj_clip, WeightCopies())
+        return outputs, (outputs.index_select(0, packed.last), c)
+
+    return read_in_packed_order(inputs, packed, state, reverse, over_words)
+
+
+def read_in_packed_order(
+    inputs: Tensor,
+    packed: PackedWords,
+    state: tuple[Tensor, Tensor],
+    reverse: bool,
+    run: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, tuple[Tensor, Tensor]]],
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Hand the real words (N, D) and their sentences' state to `run`, and put what it returns back in place.
+
+    Args:
+        inputs: (B, T, D).
+        packed: where the real words are.
+        state: h (B, D) and c (B, M); a sentence without words keeps it.
+        reverse: read every sentence from its end.
+        run: (words (N, D), h (n, D), c (n, M)) -> (outputs (N, D), (h (n, D), c (n, M))), perhaps on another device.
+    Returns:
+        outputs (B, T, D), zero where no word is, and the state (h (B, D), c (B, M)).
+    """
     if not packed.alive:
         return torch.zeros_like(inputs), state
     rows, size = (packed.back if reverse else packed.ahead), inputs.shape[2]
     h, c = (part.index_select(0, packed.order) for part in state)
-    outputs, c = run(
-        inputs.reshape(-1, size).index_select(0, rows),
-        weights,
-        packed.alive,
-        h,
-        c,
-        cell_clip,
-        proj_clip,
-        WeightCopies(),
-    )
-    h = state[0].index_copy(0, packed.order, outputs.index_select(0, packed.last))
-    c = state[1].index_copy(0, packed.order, c)
-    return torch.zeros_like(inputs).view(-1, size).index_copy(0, rows, outputs).view_as(inputs), (h, c)
+    outputs, last = run(inputs.reshape(-1, size).index_select(0, rows), h, c)
+    pairs = zip(state, last, strict=True)
+    h, c = (before.index_copy(0, packed.order, after.to(before.device)) for before, after in pairs)
+    places = inputs.new_zeros(inputs.shape[0] * inputs.shape[1], size)
+    return places.index_copy(0, rows, outputs.to(places.device)).view(inputs.shape), (h, c)
 
 
 def _scan(inputs, weights, lengths, state, reverse, cell_clip, proj_clip):
@@ -228,20 +247,26 @@ class LstmProjection(nn.Module):
         for name in ("weight_ih", "weight_hh", "weight_hr"):
             values = scale = None
             if getattr(self, name) is not None:
-                values, scale = (nn.Parameter(p, requires_grad=False) for p in quantize_weight(getattr(self, name)))
+                values, scale = quantized_parameters(getattr(self, name))
             setattr(self, name, values)
             self.register_parameter(f"{name}_scale", scale)
 
     def float_weights(self) -> LstmWeights:
         """The weights as the equations want them, restored from int8 if they are kept so."""
-        names = ("weight_ih", "weight_hh", "weight_hr")
-        weight_ih, weight_hh, weight_hr = (getattr(self, name) for name in names)
         if self.int8:
-            weight_ih, weight_hh, weight_hr = (
-                None if weight is None else dequantize_weight(weight, getattr(self, f"{name}_scale"), self.bias.dtype)
-                for name, weight in zip(names, (weight_ih, weight_hh, weight_hr), strict=True)
-            )
-        return LstmWeights(weight_ih, weight_hh, self._gate_bias(), weight_hr)
+            return self._int8_weights().dequantize(self.bias.dtype)
+        return LstmWeights(self.weight_ih, self.weight_hh, self._gate_bias(), self.weight_hr)
+
+    def _int8_weights(self) -> Int8LstmWeights:
+        return Int8LstmWeights(
+            self.weight_ih,
+            self.weight_ih_scale,
+            self.weight_hh,
+            self.weight_hh_scale,
+            self._gate_bias(),
+            self.weight_hr,
+            self.weight_hr_scale,
+        )
 
     def _gate_bias(self) -> Tensor:
         bias: Tensor = self.bias
@@ -288,15 +313,7 @@ class LstmProjection(nn.Module):
     def _over_packed_words(self, words, packed, h, c, cell_clip, proj_clip) -> tuple[Tensor, Tensor]:
         trained = torch.is_grad_enabled() and any(part.requires_grad for part in (words, h, c, self.bias))
         if self.int8 and not trained:
-            int8 = Int8LstmWeights(
-                self.weight_ih,
-                self.weight_ih_scale,
-                self.weight_hh,
-                self.weight_hh_scale,
-                self._gate_bias(),
-                self.weight_hr,
-                self.weight_hr_scale,
-            )
+            int8 = self._int8_weights()
             return int8_lstm_over_packed_words(words, int8, packed.alive, h, c, cell_clip, proj_clip, self.copies)
         # Under autocast the words come in its precision, and the weights follow.
         weights = self.float_weights().to(words.dtype)

@@ -22,6 +22,7 @@ from .configuration_elmo import ElmoConfig
 from .int8 import Int8Linear
 from .long_text import run_in_segments
 from .lstm_projection import LstmProjection, bidirectional_lstm, runs_packed
+from .model_inputs import check_inputs
 from .scalar_mix import ScalarMix
 from .weight_copies import WeightsSeen
 from .word_layout import WordLayout
@@ -299,7 +300,7 @@ class ElmoModel(ElmoPreTrainedModel):
         output_state (`bool`, defaults to `False`):
             Return the state after the last word.
         """
-        mask = self._check_inputs(input_ids, char_ids, attention_mask, inputs_embeds, state)
+        mask = check_inputs(self.config, input_ids, char_ids, attention_mask, inputs_embeds, state)
         if inputs_embeds is not None:
             words = inputs_embeds.to(self.dtype).masked_fill(~mask.unsqueeze(-1), 0)  # (B, T, D)
         elif char_ids is not None:
@@ -355,7 +356,7 @@ class ElmoModel(ElmoPreTrainedModel):
             raise ValueError("scalar_mix_layer_norm=True looks at all words at once; use forward for this model")
         if words_per_segment < 1:
             raise ValueError(f"words_per_segment must be at least 1, got {words_per_segment}")
-        mask = self._check_inputs(input_ids, char_ids, attention_mask, inputs_embeds, state)
+        mask = check_inputs(self.config, input_ids, char_ids, attention_mask, inputs_embeds, state)
         mixes = (self.scalar_mix, *self.extra_scalar_mixes)
         last = torch.zeros(*mask.shape, self.config.hidden_size, dtype=self.dtype, device=mask.device)
         mixed = tuple(torch.zeros_like(last) for _ in mixes)
@@ -388,53 +389,6 @@ class ElmoModel(ElmoPreTrainedModel):
             return inputs_embeds[:, columns].to(self.dtype).masked_fill(~part.unsqueeze(-1), 0)
         char_ids = char_ids.reshape(*mask.shape, -1)[:, columns].long()
         return self._encode_words(None if input_ids is None else input_ids[:, columns], char_ids, part)
-
-    def _check_inputs(self, input_ids, char_ids, attention_mask, inputs_embeds, state) -> Tensor:
-        """Refuse what cannot be meant and return the mask (B, T) bool of real words."""
-        if (char_ids is None) == (inputs_embeds is None):
-            came = "both came" if char_ids is not None else "neither came"
-            hint = (
-                " input_ids alone do not tell a word's characters: encode with ElmoTokenizer and pass its whole output, "
-                "model(**tokenizer(text, return_tensors='pt'))."
-                if input_ids is not None and char_ids is None
-                else ""
-            )
-            raise ValueError(f"ElmoModel needs either char_ids or inputs_embeds; {came}.{hint}")
-        if char_ids is not None:
-            size = self.config.max_characters_per_token
-            if char_ids.shape[-1] != size and input_ids is not None and char_ids.numel() == input_ids.numel() * size:
-                char_ids = char_ids.reshape(*input_ids.shape, size)  # flattened by a collator, e.g. multiple choice
-            if char_ids.dim() != 3 or char_ids.shape[-1] != size:
-                raise ValueError(
-                    f"char_ids has shape {tuple(char_ids.shape)}; needed is (sentences, words, {size}), the last size "
-                    "being config.max_characters_per_token. Encode with ElmoTokenizer."
-                )
-            if char_ids.is_floating_point():
-                raise ValueError(f"char_ids has dtype {char_ids.dtype}; needed are integers, as ElmoTokenizer gives")
-            shape = char_ids.shape[:2]
-        else:
-            if inputs_embeds.dim() != 3 or inputs_embeds.shape[-1] != self.config.projection_size:
-                raise ValueError(
-                    f"inputs_embeds has shape {tuple(inputs_embeds.shape)}; needed is (sentences, words, "
-                    f"{self.config.projection_size}), the last size being config.projection_size"
-                )
-            shape = inputs_embeds.shape[:2]
-        for name, tensor in (("input_ids", input_ids), ("attention_mask", attention_mask)):
-            if tensor is not None and tuple(tensor.shape) != tuple(shape):
-                raise ValueError(
-                    f"{name} has shape {tuple(tensor.shape)}; needed is {tuple(shape)} (sentences, words)"
-                )
-        if state is not None:
-            layers, sizes = self.config.num_hidden_layers, (self.config.hidden_size, 2 * self.config.cell_size)
-            needed = [(layers, shape[0], size) for size in sizes]
-            shapes = [tuple(part.shape) for part in state]
-            if shapes != needed:
-                raise ValueError(f"state has shapes {shapes}; needed are h {needed[0]} and c {needed[1]}")
-        if attention_mask is not None:
-            return attention_mask.bool()
-        if char_ids is not None:
-            return (char_ids > 0).any(dim=-1)
-        return torch.ones(shape, dtype=torch.bool, device=inputs_embeds.device)
 
     def _encode_words(self, input_ids: Tensor | None, char_ids: Tensor, mask: Tensor) -> Tensor:
         """Context-free vectors (B, T, D), zero at padding."""

@@ -28,10 +28,15 @@ def add_product_(out: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
     return out
 
 
+def needs_plain_torch(rows: Tensor, weight: Tensor) -> bool:
+    """Whether a gradient, a graph, autocast or another precision asks for torch's own operations instead."""
+    traced = torch.compiler.is_compiling() or torch.is_grad_enabled()
+    return traced or torch.is_autocast_enabled(rows.device.type) or rows.dtype != weight.dtype
+
+
 def invariant_linear(rows: Tensor, weight: Tensor, bias: Tensor | None, copies: WeightCopies) -> Tensor:
     """`torch.nn.functional.linear` with weight (O, I); through `add_product_` where no gradient and no graph is wanted."""
-    traced = torch.compiler.is_compiling() or torch.is_grad_enabled()
-    if traced or torch.is_autocast_enabled(rows.device.type) or rows.dtype != weight.dtype or not len(rows):
+    if needs_plain_torch(rows, weight) or not len(rows):
         return nn.functional.linear(rows, weight, bias)
     out = rows.new_zeros(len(rows), len(weight)) if bias is None else bias.repeat(len(rows), 1)
     return add_product_(out, rows, transposed(copies, "weight", weight))

@@ -29,7 +29,6 @@ class PackedWords:
         step, row = (steps.unsqueeze(1) < sorted_lengths).nonzero().unbind(1)
         real = mask.flatten().nonzero().squeeze(1)
         self.order = order[: len(starts)]  # (sentences with words,) the longest first
-        self.lengths = sorted_lengths
         self.ahead = real[starts[row] + step]  # (N,) positions in the flat batch (B * T), as a forward LSTM reads them
         self.back = real[starts[row] + sorted_lengths[row] - 1 - step]  # (N,) as a backward LSTM reads them
         self.alive: list[int] = step.bincount().tolist()  # sentences that have a word at step s
@@ -42,7 +41,7 @@ class PackedWords:
         if self.order.device == torch.device(device):
             return self
         moved = copy.copy(self)
-        for name in ("order", "lengths", "ahead", "back", "last"):
+        for name in ("order", "ahead", "back", "last"):
             setattr(moved, name, getattr(self, name).to(device))
         return moved
 

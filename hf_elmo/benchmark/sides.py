@@ -5,6 +5,7 @@ import copy
 import importlib
 import tempfile
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,27 +44,27 @@ class Shared(NamedTuple):
     text: Text
 
 
-class Side:
+class Side(ABC):
     """One way of computing; a subclass says how. Nothing here is timed but `call`."""
 
     def __init__(self, shared: Shared):
         self.shared = shared
 
+    @abstractmethod
     def prepare(self, workload: Workload, expected: list[Expected]) -> list[Any]:
         """The arguments of `call` for each batch, made before the clock starts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, batch: Any) -> Any:
         """Compute one batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check(self, batches: list[Any], expected: list[Expected]) -> dict[str, Any]:
         """What the result says about correctness.
 
         Raises:
             ValueError: the results are wrong.
         """
-        raise NotImplementedError
 
     def work(self, batches: list[Any]) -> Callable[[], None]:
         """All batches, one after the other."""

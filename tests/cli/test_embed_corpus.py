@@ -19,23 +19,12 @@ import torch
 from safetensors import safe_open
 from tolerances import TOLERANCES
 
-from hf_elmo import ElmoConfig, ElmoModel, ElmoTokenizer, embed, embed_corpus, embed_sentences
+from hf_elmo import ElmoModel, ElmoTokenizer, embed, embed_corpus, embed_sentences
 from hf_elmo.cli import main
 from hf_elmo.vector_files import Shards
 
 TEXT = "The cat sat.\n\na b , c\nThe cat sat.\n" + "".join(f"line {i} with some words .\n" for i in range(60))
 LINES = TEXT.splitlines()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A saved tiny model."""
-    torch.manual_seed(2)
-    path = tmp_path_factory.mktemp("model") / "elmo"
-    config = ElmoConfig(char_filters=[[1, 4], [2, 4]], projection_size=4, cell_size=6, num_highway_layers=1)
-    ElmoModel(config).save_pretrained(path)
-    ElmoTokenizer().save_pretrained(path)
-    return path
 
 
 @pytest.fixture

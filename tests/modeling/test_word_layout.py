@@ -50,7 +50,6 @@ def count_one_by_one(mask: torch.Tensor) -> dict:
                 back.append(row * mask.shape[1] + places[row][-1 - step])
     return {
         "order": order,
-        "lengths": [len(places[row]) for row in order],
         "ahead": ahead,
         "back": back,
         "alive": alive,
@@ -94,7 +93,7 @@ def test_the_layout_moves_to_another_device_and_stays_where_it_was():
     packed, target = layout.packed, layout.target
     assert packed.to(torch.device("cpu")) is packed
     tensors = [name for name, value in vars(packed).items() if isinstance(value, torch.Tensor)]
-    assert sorted(tensors) == ["ahead", "back", "last", "lengths", "order"]
+    assert sorted(tensors) == ["ahead", "back", "last", "order"]
     there = packed.to(torch.device("meta"))
     for name in tensors:
         assert getattr(there, name).is_meta and getattr(there, name).shape == getattr(packed, name).shape
