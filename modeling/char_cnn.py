@@ -11,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .int8 import Int8Linear, int8_linear, int8_parameters, quantized_parameters
-from .products import InvariantLinear, add_product_, invariant_linear, needs_plain_torch
+from .int8 import int8_parameters, quantized_parameters
+from .linear import Int8Linear, InvariantLinear, int8_linear, linear
+from .products import add_product_, needs_plain_torch
 from .weight_copies import WeightCopies
 
 # Words encoded at once without gradients; the widest convolution needs 4 kB for every character of a word.
@@ -26,9 +27,9 @@ class CharHighway(nn.Module):
     has the opposite sign, and the non-linearity is relu whatever the convolutions use.
     """
 
-    def __init__(self, size: int, int8: bool = False):
+    def __init__(self, size: int, int8: bool = False, native: bool = False):
         super().__init__()
-        self.int8 = int8
+        self.int8, self.native = int8, native
         self.bias = nn.Parameter(torch.empty(2 * size))
         if int8:
             self.weight, self.weight_scale = int8_parameters(2 * size, size)
@@ -45,9 +46,9 @@ class CharHighway(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """(n, F) -> (n, F)."""
         if self.int8:
-            maps = int8_linear(inputs, self.weight, self.weight_scale, self.bias, self.copies)
+            maps = int8_linear(inputs, self.weight, self.weight_scale, self.bias, self.copies, self.native)
         else:
-            maps = invariant_linear(inputs, self.weight, self.bias, self.copies)
+            maps = linear(inputs, self.weight, self.bias, self.copies, self.native)
         transform, gate = maps.chunk(2, dim=-1)
         gate = torch.sigmoid(gate)
         return gate * inputs + (1 - gate) * torch.relu(transform)
@@ -122,7 +123,7 @@ class CharCnn(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        int8 = config.weight_format == "int8"
+        int8, native = config.weight_format == "int8", config.lstm_backend == "native"
         self.char_embeddings = nn.Embedding(config.num_characters, config.char_embedding_size, padding_idx=0)
         self.convolutions = nn.ModuleList(
             CharConvolution(config.char_embedding_size, count, width) for width, count in config.char_filters
@@ -130,10 +131,11 @@ class CharCnn(nn.Module):
         self.widest = max(width for width, _ in config.char_filters)
         self.activation = torch.relu if config.char_activation == "relu" else torch.tanh
         size, self.size = config.char_cnn_size, config.projection_size
-        self.highways = nn.ModuleList(CharHighway(size, int8) for _ in range(config.num_highway_layers))
+        self.highways = nn.ModuleList(CharHighway(size, int8, native) for _ in range(config.num_highway_layers))
         self.projection: nn.Module | None = None
         if config.use_char_projection:
-            self.projection = (Int8Linear if int8 else InvariantLinear)(size, config.projection_size)
+            made = Int8Linear if int8 else InvariantLinear
+            self.projection = made(size, config.projection_size, native=native)
 
     def quantize(self) -> None:
         """Replace the matrix of the projection by an int8 one; highway layers have a `quantize` of their own."""

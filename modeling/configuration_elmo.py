@@ -57,8 +57,9 @@ class ElmoConfig(PreTrainedConfig):
             the batch as AllenNLP's `do_layer_norm` does; the vector of a sentence then depends on its batch.
         num_scalar_mixes (`int`, defaults to 1): independent mixes over one encoder run (AllenNLP's
             `num_output_representations`).
-        lstm_backend (`str`, defaults to `"auto"`): `"reference"`, `"packed"`, `"native"` (C, compiled on first use;
-            float32 on CPUs without gradients, elsewhere as `"packed"`), `"scan"` or `"triton"` (CUDA devices); see
+        lstm_backend (`str`, defaults to `"auto"`): `"reference"`, `"packed"`, `"native"` (C, compiled on first use,
+            for the character encoder's matrices, too; float32 and int8 on CPUs without gradients, elsewhere as
+            `"packed"`), `"scan"` or `"triton"` (CUDA devices); see
             `lstm_projection`. All give the same numbers; second derivatives need `"reference"`.
         weight_format (`str`, defaults to `"float"`): `"int8"` keeps the large matrices in 8 bits. Set by
             [`ElmoModel.quantize_int8`], which also converts the weights.

@@ -109,28 +109,6 @@ def int8_product(copies: WeightCopies, name: str, weight: Tensor, scale: Tensor)
     return copies.get(name, [weight, scale], Int8Product)
 
 
-class Int8Linear(nn.Module):
-    """`torch.nn.Linear` with an int8 weight (O, I), its scale (O,) and a bias (O,) or None; for use without gradients."""
-
-    def __init__(self, in_features: int, out_features: int, bias: bool = True):
-        super().__init__()
-        self.weight, self.weight_scale = int8_parameters(out_features, in_features)
-        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
-        self.copies = WeightCopies()
-
-    @classmethod
-    def of(cls, linear: nn.Linear) -> "Int8Linear":
-        """The nearest to a linear layer."""
-        made = cls(linear.in_features, linear.out_features, linear.bias is not None)
-        made.weight, made.weight_scale = quantized_parameters(linear.weight)
-        made.bias = linear.bias
-        return made
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(n, I) float -> (n, O) in the same dtype."""
-        return int8_linear(inputs, self.weight, self.weight_scale, self.bias, self.copies)
-
-
 def int8_parameters(outputs: int, inputs: int) -> tuple[nn.Parameter, nn.Parameter]:
     """Room for an int8 weight (O, I) and its scale (O,); neither is trained."""
     weight = nn.Parameter(torch.zeros(outputs, inputs, dtype=torch.int8), requires_grad=False)
@@ -141,15 +119,6 @@ def quantized_parameters(weight: Tensor) -> tuple[nn.Parameter, nn.Parameter]:
     """The int8 weight (O, I) nearest to a float one and its scale (O,); neither is trained."""
     values, scale = quantize_weight(weight.detach())
     return nn.Parameter(values, requires_grad=False), nn.Parameter(scale, requires_grad=False)
-
-
-def int8_linear(inputs: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None, copies: WeightCopies) -> Tensor:
-    """`inputs @ (weight * scale).T + bias`, (n, I) -> (n, O); with the weight restored where a gradient is asked for."""
-    if torch.compiler.is_compiling() or (torch.is_grad_enabled() and inputs.requires_grad):
-        return F.linear(inputs, dequantize_weight(weight, scale, inputs.dtype), bias)
-    rows = quantize_rows(inputs.to(torch.float32))
-    outputs = int8_product(copies, "weight", weight, scale)(rows.values).mul_(rows.scale)
-    return (outputs if bias is None else outputs.add_(bias)).to(inputs.dtype)
 
 
 class Int8LstmWeights(NamedTuple):

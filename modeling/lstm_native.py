@@ -1,13 +1,15 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """ELMo's LSTM loop without gradients as one call of compiled C: float32, on a CPU, chosen by `lstm_backend="native"`.
 
+`lstm_native_int8` is the same with 8-bit weights, and `linear` calls the kernel for the character encoder.
+
 The first use compiles `lstm_native_source` with the system's C compiler (`$CC`, cc, gcc or clang; 1 to 2 seconds) and
 keeps the library in `HF_HOME/hf_elmo_<user id>` (`~/.cache/huggingface/hf_elmo_...` if nothing else is set), one file
 for each compiler and kind of processor. Where the kernel cannot be had or does not apply, the packed loop runs.
 
 A sentence's numbers are equal to the bit in any company: every sum has a fixed order. A layer's two directions run in
 two threads if torch may use more than one; further threads are not used, so that with many cores and large batches the
-packed loop is faster. All weights of the LSTMs are kept a second time, in the order in which they are read.
+packed loop is faster. All weights it reads are kept a second time, in the order in which they are read.
 
 Shapes: N words of the batch as `PackedWords` orders them, n sentences (the longest first), D `projection_size`, M
 `cell_size`.
@@ -33,7 +35,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.utils import logging
 
-from .lstm_native_source import SOURCE
+from .lstm_native_int8_source import INT8_SOURCE
+from .lstm_native_source import SOURCE as FLOAT_SOURCE
 from .lstm_packed import LstmWeights, lstm_over_packed_words
 from .weight_copies import WeightCopies
 
@@ -44,16 +47,21 @@ FLAGS = ["-O3", "-shared", "-fPIC", "-std=gnu11", "-fno-math-errno", "-fno-trapp
 SECONDS_TO_COMPILE = 120
 # Another order of summation than the packed loop's, and other activations.
 LARGEST_DIFFERENCE = 1e-5
+SOURCE = FLOAT_SOURCE + INT8_SOURCE
 
 
 class Kernel(NamedTuple):
     """The compiled functions, and what they expect of the packed weights."""
 
     lstm: Callable[..., None]
+    linear: Callable[..., None]
+    lstm_int8: Callable[..., int] | None  # processors with VNNI; not 0 if numbers are not finite
+    linear_int8: Callable[..., int] | None
     times_sigmoid: Callable[..., None]
     tanh_times_sigmoid: Callable[..., None]
     width: int  # units of a panel; 4 times as many columns
     depth: int  # rows of weight_hr that stand together
+    depth_int8: int
     block_words: int  # words whose input gates are held at once, or those of one step if they are more
 
 
@@ -144,15 +152,29 @@ def _is_intact(path: Path) -> bool:
 
 def _load(path: Path) -> Kernel:
     library = ctypes.CDLL(str(path))  # lets other Python threads run during a call
-    library.hf_elmo_lstm.argtypes = (ctypes.c_void_p,) * 12 + (ctypes.c_int64,) * 3 + (ctypes.c_float,) * 2
-    functions = [library.hf_elmo_lstm, library.hf_elmo_times_sigmoid, library.hf_elmo_tanh_times_sigmoid]
-    for function in functions:
-        function.restype = None
-    for function in functions[1:]:
-        function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_int64]
-    names = ("hf_elmo_width", "hf_elmo_depth", "hf_elmo_block_words")
-    width, depth, block_words = (ctypes.c_int64.in_dll(library, name).value for name in names)
-    return Kernel(functions[0], functions[1], functions[2], width, depth, block_words)
+    sizes = (ctypes.c_int64,) * 3 + (ctypes.c_float,) * 2
+
+    def function(name: str, pointers: int, others: tuple, result=None) -> Callable[..., Any]:
+        found = getattr(library, f"hf_elmo_{name}")
+        found.restype, found.argtypes = result, (ctypes.c_void_p,) * pointers + others
+        return found
+
+    def number(name: str) -> int:
+        return ctypes.c_int64.in_dll(library, f"hf_elmo_{name}").value
+
+    has_int8 = number("depth_int8") > 0
+    return Kernel(
+        function("lstm", 12, sizes),
+        function("linear", 4, sizes[:3]),
+        function("lstm_int8", 17, sizes, ctypes.c_int) if has_int8 else None,
+        function("linear_int8", 7, sizes[:3], ctypes.c_int) if has_int8 else None,
+        function("times_sigmoid", 3, sizes[:1]),
+        function("tanh_times_sigmoid", 3, sizes[:1]),
+        number("width"),
+        number("depth"),
+        number("depth_int8"),
+        number("block_words"),
+    )
 
 
 def _checked(kernel: Kernel) -> Kernel:
@@ -166,7 +188,10 @@ def _checked(kernel: Kernel) -> Kernel:
     weights = LstmWeights(numbers(4 * cell, size), numbers(4 * cell, size), numbers(4 * cell), numbers(size, cell))
     arguments = numbers(sum(alive), size), weights, alive, numbers(8, size), numbers(8, cell), 0.9, 0.8
     with torch.no_grad():
-        got, expected = _Run(kernel, *arguments, WeightCopies()), lstm_over_packed_words(*arguments, WeightCopies())
+        got, expected = (
+            FloatRun(kernel, *arguments, WeightCopies()),
+            lstm_over_packed_words(*arguments, WeightCopies()),
+        )
         got()
         differences = [(a - b).abs().max() for a, b in zip((got.outputs, got.last_c), expected, strict=True)]
     if not max(differences) <= LARGEST_DIFFERENCE:
@@ -174,9 +199,9 @@ def _checked(kernel: Kernel) -> Kernel:
     return kernel
 
 
-def native_applies(words: Tensor, weights: LstmWeights, h: Tensor, c: Tensor) -> bool:
+def native_applies(*of_call: Tensor | None) -> bool:
     """Whether the kernel takes these tensors: plain, float32, on a CPU, no gradient wanted, and there is a kernel."""
-    tensors = [tensor for tensor in (words, *weights, h, c) if tensor is not None]
+    tensors = [tensor for tensor in of_call if tensor is not None]
     if torch.jit.is_tracing() or (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
         return False
     for tensor in tensors:
@@ -198,28 +223,47 @@ def lstm_over_packed_words_native(
 ) -> tuple[Tensor, Tensor]:
     """`lstm_over_packed_words` by the compiled kernel where it applies (`native_applies`), else as it is."""
     arguments = words, weights, alive, h, c, cell_clip, proj_clip, copies
-    if not native_applies(words, weights, h, c):
+    if not native_applies(words, *weights, h, c):
         return lstm_over_packed_words(*arguments)
-    run = _Run(native_kernel(), *arguments)
+    run = FloatRun(native_kernel(), *arguments)
     run()
     return run.outputs, run.last_c
 
 
-def native_pair(first: tuple, second: tuple) -> list[tuple[Tensor, Tensor]]:
-    """Two directions at the same time, each given as the arguments of `lstm_over_packed_words`; both must apply.
+class NativeRun:
+    """One direction, ready to be called: addresses of all tensors, which it keeps, and the results."""
 
-    The second one runs in a thread of its own, which calls no function of torch.
-    """
-    runs = [_Run(native_kernel(), *arguments) for arguments in (first, second)]
-    beside = threading.Thread(target=runs[1])
-    beside.start()
-    runs[0]()
-    beside.join()
-    return [(run.outputs, run.last_c) for run in runs]
+    outputs: Tensor  # (N, D)
+    last_c: Tensor  # (n, M)
+
+    def __init__(self, function, tensors, alive, size, cell_size, cell_clip, proj_clip):
+        self._function = function
+        self.answer = None
+        self._kept = tensors  # for as long as their addresses are used
+        unbounded = float("inf")
+        self._arguments: list[Any] = [
+            *(part.data_ptr() if isinstance(part, Tensor) else part for part in tensors),
+            (ctypes.c_int64 * len(alive))(*alive),
+            len(alive),
+            size,
+            cell_size,
+            unbounded if cell_clip is None else cell_clip,
+            unbounded if proj_clip is None else proj_clip,
+        ]
+
+    def __call__(self) -> None:
+        self.answer = self._function(*self._arguments)
+
+    def beside(self, other: "NativeRun") -> None:
+        """Run both at the same time, the other one in a thread of its own, which calls no function of torch."""
+        thread = threading.Thread(target=other)
+        thread.start()
+        self()
+        thread.join()
 
 
-class _Run:
-    """One direction, ready to be called: packed weights, room to work in, and the results."""
+class FloatRun(NativeRun):
+    """One direction with float32 weights: the arguments of `lstm_over_packed_words`."""
 
     def __init__(self, kernel, words, weights, alive, h, c, cell_clip, proj_clip, copies):
         width, size, cell_size = kernel.width, words.shape[1], c.shape[1]
@@ -245,21 +289,7 @@ class _Run:
             words.new_empty(len(c) * (-(-size // (4 * width)) * 4 * width)),  # projected
             self.outputs,
         ]
-        self._function = kernel.lstm
-        self._kept = tensors  # for as long as their addresses are used
-        unbounded = float("inf")
-        self._arguments: list[Any] = [
-            *(None if tensor is None else tensor.data_ptr() for tensor in tensors),
-            (ctypes.c_int64 * len(alive))(*alive),
-            len(alive),
-            size,
-            cell_size,
-            unbounded if cell_clip is None else cell_clip,
-            unbounded if proj_clip is None else proj_clip,
-        ]
-
-    def __call__(self) -> None:
-        self._function(*self._arguments)
+        super().__init__(kernel.lstm, tensors, alive, size, cell_size, cell_clip, proj_clip)
 
 
 def pack_gates(weight: Tensor, width: int) -> Tensor:
@@ -272,5 +302,11 @@ def pack_gates(weight: Tensor, width: int) -> Tensor:
 
 def pack_weight_hr(weight: Tensor, width: int, depth: int) -> Tensor:
     """The projection (D, M) -> flat: for every `depth` of M the panels of 4 * `width` outputs one after another."""
-    columns = F.pad(weight.t(), (0, -weight.shape[0] % (4 * width)))  # (M, D rounded up)
-    return torch.cat([part.view(len(part), -1, 4 * width).transpose(0, 1).flatten() for part in columns.split(depth)])
+    return pack_columns(weight, width, depth, 1)
+
+
+def pack_columns(weight: Tensor, width: int, depth: int, neighbours: int) -> Tensor:
+    """As `pack_weight_hr`, with so many neighbours of M, a multiple of which M is, side by side in a panel."""
+    outputs = F.pad(weight, (0, 0, 0, -weight.shape[0] % (4 * width)))  # (D rounded up, M)
+    panels = outputs.view(-1, 4 * width, weight.shape[1] // neighbours, neighbours).transpose(1, 2)
+    return torch.cat([part.flatten() for part in panels.split(depth // neighbours, dim=1)])

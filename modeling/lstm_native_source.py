@@ -33,8 +33,6 @@ SOURCE = r"""
 #define DEPTH 64
 // Words whose input product is made at once, at least one step: their gates stay in the second cache.
 #define BLOCK_WORDS 128
-// A lone group of rows only reads weights: it asks for them this many bytes ahead.
-#define AHEAD 4096
 
 const int64_t hf_elmo_width = WIDTH, hf_elmo_depth = DEPTH, hf_elmo_block_words = BLOCK_WORDS;
 
@@ -127,29 +125,46 @@ INLINE void tile(const int rows, const float *a, int64_t stride, const float *w,
         }
 }
 
-// The same for n rows, in groups as equal as possible.
-SEPARATE void product(int64_t n, const float *a, int64_t stride, const float *w, int64_t depth, float *out,
-                      int64_t out_stride, int add)
-{
-    const int64_t groups = (n + ROWS - 1) / ROWS, share = (LINES + groups - 1) / groups;
-    for (int64_t g = 0, done = 0; g < groups; g++) {
-        const int rows = (n - done) / (groups - g);
-        const float *x = a + done * stride;
-        float *y = out + done * out_stride;
-        // The first groups ask for the panel to come, each for a part of it.
-        const char *next = (const char *)w + (groups == 1 ? AHEAD : depth * PANEL * 4 + g * share * 64);
-        const int lines = g * share < LINES ? share : 0;
-        switch (rows) {
-        case 1: tile(1, x, stride, w, depth, y, out_stride, add, next, lines); break;
-        case 2: tile(2, x, stride, w, depth, y, out_stride, add, next, lines); break;
+// A function `name`: the same for n rows, in groups as equal as possible. `next` is what comes after w.
 #if ROWS > 3
-        case 3: tile(3, x, stride, w, depth, y, out_stride, add, next, lines); break;
-        case 4: tile(4, x, stride, w, depth, y, out_stride, add, next, lines); break;
-        case 5: tile(5, x, stride, w, depth, y, out_stride, add, next, lines); break;
+#define MORE_ROWS(tile, ...) \
+    case 3: tile(3, __VA_ARGS__); break; \
+    case 4: tile(4, __VA_ARGS__); break; \
+    case 5: tile(5, __VA_ARGS__); break;
+#else
+#define MORE_ROWS(tile, ...)
 #endif
-        default: tile(ROWS, x, stride, w, depth, y, out_stride, add, next, lines);
-        }
-        done += rows;
+#define CALL_TILE(tile, rows, ...) \
+    switch (rows) { \
+    case 1: tile(1, __VA_ARGS__); break; \
+    case 2: tile(2, __VA_ARGS__); break; \
+    MORE_ROWS(tile, __VA_ARGS__) \
+    default: tile(ROWS, __VA_ARGS__); \
+    }
+// The first groups ask for what comes next, each for a part of it.
+#define DEFINE_PRODUCT(name, tile, row_type, weight_type, sum_type) \
+    SEPARATE void name(int64_t n, const row_type *a, int64_t stride, const weight_type *w, int64_t depth, \
+                       sum_type *out, int64_t out_stride, int add, const void *next) \
+    { \
+        const int64_t groups = (n + ROWS - 1) / ROWS, share = (LINES + groups - 1) / groups; \
+        for (int64_t g = 0, done = 0; g < groups; g++) { \
+            const int rows = (n - done) / (groups - g); \
+            const char *ahead = (const char *)next + g * share * 64; \
+            CALL_TILE(tile, rows, a + done * stride, stride, w, depth, out + done * out_stride, out_stride, add, \
+                      ahead, g * share < LINES ? share : 0) \
+            done += rows; \
+        } \
+    }
+DEFINE_PRODUCT(product, tile, float, float, float)
+
+// A panel of `depth` rows, times a's n rows, DEPTH of them at a time; `next` is the panel that comes after it.
+INLINE void panel_product(int64_t n, const float *a, int64_t stride, const float *w, int64_t depth, float *out,
+                          int add, const float *next)
+{
+    for (int64_t k = 0; k < depth; k += DEPTH) {
+        const float *part = w + k * PANEL;
+        product(n, a + k, stride, part, least(depth - k, DEPTH), out, PANEL, add || k,
+                k + DEPTH < depth ? part + DEPTH * PANEL : next);
     }
 }
 
@@ -190,23 +205,28 @@ void hf_elmo_lstm(
         int64_t end = step + 1, rows = alive[step];
         while (end < steps && rows + alive[end] <= BLOCK_WORDS)
             rows += alive[end++];
-        for (int64_t p = 0; p < panels; p++)
-            for (int64_t k = 0; k < D; k += DEPTH)
-                product(rows, words + k, D, weight_ih + (p * D + k) * PANEL, least(D - k, DEPTH),
-                        gates + p * rows * PANEL, PANEL, k > 0);
+        for (int64_t p = 0; p < panels; p++) {
+            const float *w = weight_ih + p * D * PANEL;
+            panel_product(rows, words, D, w, D, gates + p * rows * PANEL, 0, w + D * PANEL);
+        }
         words += rows * D;
         for (int64_t row = 0; step < end; row += alive[step++]) {
             const int64_t n = alive[step];
-            for (int64_t p = 0; p < panels; p++) {
+            // There and back again: each step begins with the panels that the last one left in the cache.
+            const int64_t onward = step % 2 ? -1 : 1;
+            for (int64_t turn = 0, p = onward > 0 ? 0 : panels - 1; turn < panels; turn++, p += onward) {
                 float *sums = gates + (p * rows + row) * PANEL;
-                for (int64_t k = 0; k < D; k += DEPTH)
-                    product(n, h + k, D, weight_hh + (p * D + k) * PANEL, least(D - k, DEPTH), sums, PANEL, 1);
+                const float *w = weight_hh + p * D * PANEL, *next = w + onward * D * PANEL;
+                panel_product(n, h, D, w, D, sums, 1, turn + 1 < panels ? next : weight_hr);
                 cells(n, sums, bias + p * PANEL, c + p * WIDTH, hidden + p * WIDTH, stride, cell_clip);
             }
             for (int64_t k = 0; weight_hr && k < M; k += DEPTH)
-                for (int64_t p = 0; p < out_panels; p++)
-                    product(n, hidden + k, stride, weight_hr + k * out_stride + p * least(M - k, DEPTH) * PANEL,
-                            least(M - k, DEPTH), projected + p * PANEL, out_stride, k > 0);
+                for (int64_t p = 0; p < out_panels; p++) {
+                    const int64_t depth = least(M - k, DEPTH);
+                    const float *w = weight_hr + k * out_stride + p * depth * PANEL;
+                    product(n, hidden + k, stride, w, depth, projected + p * PANEL, out_stride, k > 0,
+                            w + depth * PANEL);
+                }
             for (int64_t r = 0; r < n; r++) {
                 if (!weight_hr)
                     memcpy(outputs + r * D, hidden + r * stride, D * sizeof(float));
@@ -220,6 +240,28 @@ void hf_elmo_lstm(
             h = outputs;
             outputs += n * D;
         }
+    }
+}
+
+// out (n, O') = rows (n, I) times w, plus bias; O' is O rounded up to whole panels.
+void hf_elmo_linear(
+    const float *rows,         // (n, I)
+    const float *weight,       // (O' / PANEL, I, PANEL)
+    const float *bias,         // (O',)
+    float *out,                // (n, O')
+    int64_t n, int64_t I, int64_t O)
+{
+    const int64_t panels = (O + PANEL - 1) / PANEL, stride = panels * PANEL;
+    for (int64_t m; n > 0; n -= m, rows += m * I, out += m * stride) {
+        m = least(n, BLOCK_WORDS);  // rows that stay in the second cache
+        for (int64_t p = 0; p < panels; p++)
+            for (int64_t k = 0; k < I; k += DEPTH) {
+                const float *w = weight + (p * I + k) * PANEL;
+                product(m, rows + k, I, w, least(I - k, DEPTH), out + p * PANEL, stride, k > 0, w + DEPTH * PANEL);
+            }
+        for (int64_t r = 0; r < m; r++)
+            for (int64_t o = 0; o < stride; o += WIDTH)
+                store(out + r * stride + o, load(out + r * stride + o) + load(bias + o));
     }
 }
 

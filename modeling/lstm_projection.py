@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .int8 import Int8LstmWeights, int8_lstm_over_packed_words, int8_parameters, quantized_parameters
-from .lstm_native import lstm_over_packed_words_native, native_applies, native_pair
+from .lstm_native import FloatRun, NativeRun, lstm_over_packed_words_native, native_applies, native_kernel
+from .lstm_native_int8 import Int8Run, int8_lstm_over_packed_words_native, native_int8_applies
 from .lstm_packed import LstmWeights, lstm_over_packed_words
 from .lstm_triton import triton_available, triton_steps
 from .weight_copies import WeightCopies
@@ -313,12 +314,18 @@ class LstmProjection(nn.Module):
     def _over_packed_words(self, words, packed, h, c, cell_clip, proj_clip) -> tuple[Tensor, Tensor]:
         trained = torch.is_grad_enabled() and any(part.requires_grad for part in (words, h, c, self.bias))
         if self.int8 and not trained:
-            int8 = self._int8_weights()
-            return int8_lstm_over_packed_words(words, int8, packed.alive, h, c, cell_clip, proj_clip, self.copies)
+            int8, native = self._int8_weights(), self.backend == "native"
+            run_int8 = int8_lstm_over_packed_words_native if native else int8_lstm_over_packed_words
+            return run_int8(words, int8, packed.alive, h, c, cell_clip, proj_clip, self.copies)
         # Under autocast the words come in its precision, and the weights follow.
         weights = self.float_weights().to(words.dtype)
         run = lstm_over_packed_words_native if self.backend == "native" else lstm_over_packed_words
         return run(words, weights, packed.alive, h, c, cell_clip, proj_clip, self.copies)
+
+    def native_run(self, words: Tensor, packed: PackedWords, h: Tensor, c: Tensor) -> NativeRun:
+        """The compiled kernel's run over packed words; it must apply."""
+        weights, run = (self._int8_weights(), Int8Run) if self.int8 else (self.float_weights(), FloatRun)
+        return run(native_kernel(), words, weights, packed.alive, h, c, *self.clips(), self.copies)
 
 
 def runs_packed(backend: str, hidden: Tensor) -> bool:
@@ -367,10 +374,7 @@ def bidirectional_lstm(
         elif _use_native_pair(directions, words, states):
             results = _both_by_native(directions, words, packed, states)
         else:
-            results = [
-                direction(one, state=state, packed=packed)
-                for direction, one, state in zip(directions, words, states, strict=True)
-            ]
+            results = _one_after_the_other(directions, words, packed, states)
     # Put in place half by half: a sentence without words keeps the state it came with.
     for half, (output, last) in enumerate(results):
         for whole, part, places in (
@@ -415,16 +419,26 @@ def _both_by_triton(directions, words, packed, states) -> list[tuple[Tensor, tup
     return [(outputs[g], (h[g], c[g])) for g in range(2)]
 
 
+def _one_after_the_other(directions, words, packed, states) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
+    both = zip(directions, words, states, strict=True)
+    return [direction(one, state=state, packed=packed) for direction, one, state in both]
+
+
 def _use_native_pair(directions: tuple[LstmProjection, LstmProjection], words: list[Tensor], states: list) -> bool:
-    if directions[0].backend != "native" or torch.get_num_threads() == 1 or directions[0].int8:
+    if directions[0].backend != "native" or torch.get_num_threads() == 1:
         return False
     both = zip(directions, words, states, strict=True)
-    return all(native_applies(one, direction.float_weights(), *state) for direction, one, state in both)
+    if directions[0].int8:
+        return all(native_int8_applies(one, direction.bias, *state) for direction, one, state in both)
+    return all(native_applies(one, *direction.float_weights(), *state) for direction, one, state in both)
 
 
 def _both_by_native(directions, words, packed, states) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
     first, second = (
-        (one, direction.float_weights(), packed.alive, *state, *direction.clips(), direction.copies)
+        direction.native_run(one, packed, *state)
         for direction, one, state in zip(directions, words, states, strict=True)
     )
-    return [(outputs, (outputs.index_select(0, packed.last), c)) for outputs, c in native_pair(first, second)]
+    first.beside(second)
+    if first.answer or second.answer:
+        return _one_after_the_other(directions, words, packed, states)  # which knows what is not finite
+    return [(run.outputs, (run.outputs.index_select(0, packed.last), run.last_c)) for run in (first, second)]

@@ -19,7 +19,7 @@ from transformers.utils.output_capturing import capture_outputs
 
 from .char_cnn import CharCnn, CharHighway
 from .configuration_elmo import ElmoConfig
-from .int8 import Int8Linear
+from .linear import Int8Linear
 from .long_text import run_in_segments
 from .lstm_projection import LstmProjection, bidirectional_lstm, runs_packed
 from .model_inputs import check_inputs

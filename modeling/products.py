@@ -10,9 +10,7 @@ Shapes: n rows, I inputs, O outputs.
 """
 
 import torch
-from torch import Tensor, nn
-
-from .weight_copies import WeightCopies, transposed
+from torch import Tensor
 
 INNER = 512
 
@@ -32,23 +30,3 @@ def needs_plain_torch(rows: Tensor, weight: Tensor) -> bool:
     """Whether a gradient, a graph, autocast or another precision asks for torch's own operations instead."""
     traced = torch.compiler.is_compiling() or torch.is_grad_enabled()
     return traced or torch.is_autocast_enabled(rows.device.type) or rows.dtype != weight.dtype
-
-
-def invariant_linear(rows: Tensor, weight: Tensor, bias: Tensor | None, copies: WeightCopies) -> Tensor:
-    """`torch.nn.functional.linear` with weight (O, I); through `add_product_` where no gradient and no graph is wanted."""
-    if needs_plain_torch(rows, weight) or not len(rows):
-        return nn.functional.linear(rows, weight, bias)
-    out = rows.new_zeros(len(rows), len(weight)) if bias is None else bias.repeat(len(rows), 1)
-    return add_product_(out, rows, transposed(copies, "weight", weight))
-
-
-class InvariantLinear(nn.Linear):
-    """`torch.nn.Linear` through `invariant_linear`: (n, I) -> (n, O)."""
-
-    def __init__(self, in_features: int, out_features: int):
-        super().__init__(in_features, out_features)
-        self.copies = WeightCopies()
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(n, I) -> (n, O)."""
-        return invariant_linear(inputs, self.weight, self.bias, self.copies)

@@ -20,15 +20,20 @@ COMPARISONS = {
     "warm word cache against none": ("ours", "ours-warm-cache"),
     "native kernel against none": ("ours", "ours-native"),
     "int8 against float32": ("ours", "ours-int8"),
+    "native int8 against native float32": ("ours-native", "ours-native-int8"),
     "ours against BERT-base": ("bert", "ours"),
+    "ours, native, against BERT-base": ("bert", "ours-native"),
     "ours int8 against BERT-base int8": ("bert-int8", "ours-int8"),
+    "ours int8, native, against BERT-base int8": ("bert-int8", "ours-native-int8"),
     "LSTM stage against AllenNLP's way": ("lstm-allennlp-equivalent", "lstm-ours"),
     "LSTM stage against torch.nn.LSTM without clips": ("lstm-torch", "lstm-ours"),
     "LSTM stage, native, against torch.nn.LSTM without clips": ("lstm-torch", "lstm-native"),
     "LSTM stage, share of its bare products": ("lstm-products", "lstm-ours"),
+    "LSTM stage, native, share of its bare products": ("lstm-products", "lstm-native"),
     "end to end, share of all bare products": ("products", "ours"),
+    "end to end, native, share of all bare products": ("products", "ours-native"),
 }
-NATIVE = {"ours-native", "lstm-native"}
+NATIVE = {"ours-native", "ours-native-int8", "lstm-native"}
 QUICK = {"sizes": ["small"], "batch_sizes": [8], "runs": 2, "vocabulary_size": 2000}
 
 
@@ -84,9 +89,12 @@ def choose_sides(wanted: list[str] | None, known) -> list[str]:
         raise ValueError("--sides allennlp needs AllenNLP installed (`import allennlp.modules.elmo` fails)")
     if wanted is not None and NATIVE & {*wanted} and not sides.can_run_native():
         raise ValueError(f"--sides {' '.join(sorted(NATIVE & {*wanted}))} needs a C compiler (gcc, clang or $CC)")
+    if wanted is not None and "ours-native-int8" in wanted and not sides.can_run_native_int8():
+        raise ValueError("--sides ours-native-int8 needs a processor with VNNI instructions")
     if wanted is None:
         missing = set() if sides.can_import_allennlp() else {"allennlp"}
         missing |= set() if sides.can_run_native() else NATIVE
+        missing |= set() if sides.can_run_native_int8() else {"ours-native-int8"}
         wanted = [name for name in known if name not in missing]
     return [name for name in known if name in {*wanted, options.BASELINE}]
 
@@ -159,8 +167,10 @@ def measure(cell: Cell, made: dict[str, sides.Side], shared: sides.Shared, args,
     with Progress(str(cell), works, args.runs) as progress:
         seconds = alternate(works, args.runs, threads, before=progress)
     content = {**cell._asdict(), **describe(workload, threads, seconds, checks)}
-    if len(args.threads) > 1 and "ours" in made:
-        content["ratios"] |= measure_threads(made["ours"], workload, args)
+    if len(args.threads) > 1:
+        for name in ("ours", "ours-native"):
+            if name in made:
+                content["ratios"] |= measure_threads(name, made[name], workload, args)
     print_cell(str(cell), content)
     result.add(str(cell), content)
 
@@ -188,9 +198,9 @@ def describe(
     }
 
 
-def measure_threads(ours: sides.Side, workload: workloads.Workload, args) -> dict[str, Any]:
-    """`ours` with each number of threads in turns, by the time on the wall."""
-    work = ours.work(ours.prepare(workload, []))
+def measure_threads(name: str, side: sides.Side, workload: workloads.Workload, args) -> dict[str, Any]:
+    """One side with each number of threads in turns, by the time on the wall."""
+    work = side.work(side.prepare(workload, []))
     works = {count: work for count in args.threads}
     with Progress("threads", works, args.runs) as progress:
 
@@ -202,8 +212,8 @@ def measure_threads(ours: sides.Side, workload: workloads.Workload, args) -> dic
     torch.set_num_threads(args.threads[0])
     first = args.threads[0]
     return {
-        f"ours, {count} threads over {first}, time on the wall": {
-            "of": [f"ours, {first}", f"ours, {count}"],
+        f"{name}, {count} threads over {first}, time on the wall": {
+            "of": [f"{name}, {first}", f"{name}, {count}"],
             **ratio(seconds[first], seconds[count]),
             "seconds": {str(key): [round(one, 6) for one in seconds[key]] for key in (first, count)},
         }

@@ -16,7 +16,8 @@ WHOLE = {
     "ours": "ElmoModel on the tokenizer's batch, float32",
     "ours-warm-cache": "the same after model.cache_words(tokenizer)",
     "ours-native": 'the same with lstm_backend="native", where there is a C compiler',
-    "ours-int8": "the same after model.quantize_int8()",
+    "ours-int8": "ElmoModel after model.quantize_int8()",
+    "ours-native-int8": 'the same with lstm_backend="native", where there is a C compiler and VNNI',
     "bert": "transformers' BertModel of base size, sdpa, float32, random weights, ONE position per word: the case best "
     "for BERT, since real text has more word pieces than words",
     "bert-int8": "the same, its linear layers by torch.ao.quantization.quantize_dynamic",

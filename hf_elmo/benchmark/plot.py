@@ -18,6 +18,7 @@ COLOURS = {  # one for each side in every picture, told apart by colour-blind re
     "ours-warm-cache": "#56B4E9",
     "ours-native": "#F0E442",
     "ours-int8": "#009E73",
+    "ours-native-int8": "#000000",
     "bert": "#D55E00",
     "bert-int8": "#E69F00",
     "products": "#CC79A7",

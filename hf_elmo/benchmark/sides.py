@@ -182,6 +182,8 @@ class OursNative(Ours):
 class OursInt8(Ours):
     """The same with its large matrices in int8."""
 
+    name = "ours-int8"
+
     def make_model(self, shared):
         return copy.deepcopy(shared.model).quantize_int8()
 
@@ -190,7 +192,16 @@ class OursInt8(Ours):
             (self.model(**batch).mixed_state[one.mask], one.mix[one.mask])
             for batch, one in zip(batches, expected, strict=True)
         ]
-        return _check_direction("ours-int8", pairs)
+        return _check_direction(self.name, pairs)
+
+
+class OursNativeInt8(OursInt8):
+    """The same with the compiled LSTM kernel."""
+
+    name = "ours-native-int8"
+
+    def make_model(self, shared):
+        return make_native(shared.model).quantize_int8()
 
 
 class Bert(Side):
@@ -334,6 +345,7 @@ CLASSES: dict[str, type[Side]] = {
     "ours-warm-cache": OursWarmCache,
     "ours-native": OursNative,
     "ours-int8": OursInt8,
+    "ours-native-int8": OursNativeInt8,
     "bert": Bert,
     "bert-int8": BertInt8,
     "products": Products,
@@ -355,6 +367,12 @@ def make_native(model: ElmoModel) -> ElmoModel:
 def can_run_native() -> bool:
     """Whether the compiled LSTM kernel is there, or a compiler to make it."""
     return native_kernel() is not None
+
+
+def can_run_native_int8() -> bool:
+    """Whether that kernel has its int8 half, which needs a processor with VNNI."""
+    kernel = native_kernel()
+    return kernel is not None and kernel.lstm_int8 is not None
 
 
 def can_import_allennlp() -> bool:

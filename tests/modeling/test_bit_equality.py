@@ -14,11 +14,13 @@ LENGTHS = [9, 1, 14, 3, 14, 7, 2, 22, 5, 11, 4, 18]
 COMPANIES = [[0], [1], [7], [2, 4], [3, 5, 6], [11, 1, 8, 9, 10], list(range(11, -1, -1))]
 
 
-@pytest.fixture(scope="module", params=["float", "int8"])
+@pytest.fixture(scope="module", params=["float", "int8", "native float", "native int8"])
 def model(request) -> ElmoModel:
     torch.manual_seed(0)
-    model = ElmoModel(ElmoConfig(projection_size=128, cell_size=1024, num_highway_layers=1)).eval()  # the small one
-    return model.quantize_int8() if request.param == "int8" else model
+    backend = "native" if "native" in request.param else "auto"
+    sizes = {"projection_size": 128, "cell_size": 1024, "num_highway_layers": 1}  # the small one
+    model = ElmoModel(ElmoConfig(**sizes, lstm_backend=backend)).eval()
+    return model.quantize_int8() if "int8" in request.param else model
 
 
 @pytest.fixture(scope="module")

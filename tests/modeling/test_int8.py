@@ -12,7 +12,8 @@ from elmo_builders import largest_difference
 from support import ROOT
 from tolerances import TOLERANCES
 
-from hf_elmo.modeling.int8 import Int8Linear, Int8Product, quantize_rows, quantize_weight
+from hf_elmo.modeling.int8 import Int8Product, quantize_rows, quantize_weight
+from hf_elmo.modeling.linear import Int8Linear
 
 ROWS = {
     "random": torch.randn(7, 33, generator=torch.Generator().manual_seed(0)).tolist(),
@@ -102,6 +103,7 @@ print(Int8Product(torch.full((16, 64), 127, dtype=torch.int8), torch.ones(16))(t
 """
 
 
+@pytest.mark.slow  # a process of its own
 def test_product_of_the_largest_numbers_on_a_processor_without_8_bit_instructions():
     """oneDNN then adds pairs in 16 bits, which they overflow."""
     command = [sys.executable, "-c", OLD_PROCESSOR, str(ROOT / "modeling")]
