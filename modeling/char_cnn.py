@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from .int8 import int8_parameters, quantized_parameters
-from .linear import Int8Linear, InvariantLinear, int8_linear, linear
+from .linear import Int8Linear, InvariantLinear, int8_linear, linear, native_convolution
+from .lstm_native import native_applies
 from .products import add_product_, needs_plain_torch
 from .weight_copies import WeightCopies
 
@@ -59,8 +60,9 @@ class CharConvolution(nn.Conv1d):
 
     bias: nn.Parameter
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int):
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, native: bool = False):
         super().__init__(in_channels, out_channels, kernel_size)
+        self.native = native
         self.copies = WeightCopies()
 
     def forward(self, embedded: Tensor) -> Tensor:
@@ -69,6 +71,8 @@ class CharConvolution(nn.Conv1d):
             # max, not amax: amax spreads the gradient over equal windows (padding has many), which costs a digit in
             # float32.
             return super().forward(embedded.transpose(1, 2)).max(dim=-1).values
+        if self.native and native_applies(embedded, self.weight, self.bias):
+            return native_convolution(embedded, self.weight, self.bias, self.copies)
         count, columns, size = embedded.shape
         span = self.kernel_size[0]
         windows = embedded.unfold(1, span, 1).transpose(2, 3).reshape(-1, span * size)
@@ -126,7 +130,7 @@ class CharCnn(nn.Module):
         int8, native = config.weight_format == "int8", config.lstm_backend == "native"
         self.char_embeddings = nn.Embedding(config.num_characters, config.char_embedding_size, padding_idx=0)
         self.convolutions = nn.ModuleList(
-            CharConvolution(config.char_embedding_size, count, width) for width, count in config.char_filters
+            CharConvolution(config.char_embedding_size, count, width, native) for width, count in config.char_filters
         )
         self.widest = max(width for width, _ in config.char_filters)
         self.activation = torch.relu if config.char_activation == "relu" else torch.tanh

@@ -1,5 +1,5 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""Linear layers of the character encoder, with float or 8-bit weights, each row's result the same in any company.
+"""Products of the character encoder, with float or 8-bit weights, each row's result the same in any company.
 
 `native=True` (from `lstm_backend="native"`) takes the compiled kernel where it applies.
 
@@ -91,6 +91,35 @@ def _panels(weight: Tensor, kernel: Kernel, neighbours: int) -> Tensor:
 
 def _padded_bias(rows: Tensor, bias: Tensor | None, outputs: int, wide: int) -> Tensor:
     return rows.new_zeros(wide) if bias is None else F.pad(bias.detach(), (0, wide - outputs))
+
+
+def native_convolution(embedded: Tensor, weight: Tensor, bias: Tensor, copies: WeightCopies) -> Tensor:
+    """Largest sum over the windows of each filter, by the compiled kernel, which must apply.
+
+    Args:
+        embedded: (n, K, E), at least as many characters K as the filters span.
+        weight: (filters, E, span), as in `torch.nn.Conv1d`.
+        bias: (filters,)
+    Returns:
+        (n, filters)
+    """
+    kernel = native_kernel()
+    assert kernel is not None
+    (count, columns, size), (filters, _, span) = embedded.shape, weight.shape
+    wide = _whole_panels(kernel, filters)
+
+    def pack(weight: Tensor) -> Tensor:
+        return _panels(F.pad(weight.transpose(1, 2).flatten(1), (0, 0, 0, wide - filters)), kernel, 1)
+
+    tensors = [
+        embedded.contiguous(),
+        copies.get("native", [weight], pack),
+        _padded_bias(embedded, bias, filters, wide),
+        embedded.new_empty(columns * 4 * kernel.width),
+        embedded.new_empty(count, wide),
+    ]
+    kernel.convolution(*(tensor.data_ptr() for tensor in tensors), count, columns, size, span, filters)
+    return tensors[-1][:, :filters]
 
 
 class InvariantLinear(nn.Linear):

@@ -55,6 +55,7 @@ class Kernel(NamedTuple):
 
     lstm: Callable[..., None]
     linear: Callable[..., None]
+    convolution: Callable[..., None]
     lstm_int8: Callable[..., int] | None  # processors with VNNI; not 0 if numbers are not finite
     linear_int8: Callable[..., int] | None
     times_sigmoid: Callable[..., None]
@@ -166,6 +167,7 @@ def _load(path: Path) -> Kernel:
     return Kernel(
         function("lstm", 12, sizes),
         function("linear", 4, sizes[:3]),
+        function("convolution", 5, (ctypes.c_int64,) * 5),
         function("lstm_int8", 17, sizes, ctypes.c_int) if has_int8 else None,
         function("linear_int8", 7, sizes[:3], ctypes.c_int) if has_int8 else None,
         function("times_sigmoid", 3, sizes[:1]),

@@ -265,6 +265,32 @@ void hf_elmo_linear(
     }
 }
 
+// The largest of each filter's sums over all windows of `span` characters of a word, plus bias.
+void hf_elmo_convolution(
+    const float *embedded,     // (n, K, E)
+    const float *weight,       // (F' / PANEL, span * E, PANEL), F' is F rounded up to whole panels
+    const float *bias,         // (F',)
+    float *sums,               // (K, PANEL) room
+    float *out,                // (n, F')
+    int64_t n, int64_t K, int64_t E, int64_t span, int64_t F)
+{
+    const int64_t panels = (F + PANEL - 1) / PANEL, stride = panels * PANEL, depth = span * E;
+    for (int64_t p = 0; p < panels; p++)
+        for (int64_t word = 0; word < n; word++) {
+            // A window is E numbers behind the one before: no copies are needed.
+            const float *w = weight + p * depth * PANEL, *windows = embedded + word * K * E;
+            panel_product(K - span + 1, windows, E, w, depth, sums, 0, w);
+            for (int64_t q = 0; q < PANEL; q += WIDTH) {
+                vec largest = load(sums + q);
+                for (int64_t r = 1; r <= K - span; r++) {
+                    vec x = load(sums + r * PANEL + q);
+                    largest = choose((x > largest) | (x != x), x, largest);  // NaN stays
+                }
+                store(out + word * stride + p * PANEL + q, largest + load(bias + p * PANEL + q));
+            }
+        }
+}
+
 // The activations alone, for tests: x, gate and out of `count` numbers, a multiple of WIDTH.
 void hf_elmo_times_sigmoid(const float *x, const float *gate, float *out, int64_t count)
 {

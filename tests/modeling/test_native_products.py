@@ -241,6 +241,22 @@ def test_the_character_encoder_takes_the_kernel_and_stays_the_same(monkeypatch, 
     assert difference <= (TOLERANCES["int8_rounded_otherwise", "float32"] if int8 else FLOAT32)
 
 
+@pytest.mark.parametrize(
+    ("words", "columns", "size", "filters", "span"), [(1, 3, 5, 4, 3), (9, 30, 16, 70, 7), (4, 9, 3, 130, 1)]
+)
+def test_a_convolution_equals_float64(words, columns, size, filters, span):
+    embedded, weight, bias = random(words, columns, size), random(filters, size, span), random(filters)
+    embedded[0, 0, 0] = float("nan") if words > 4 else 0.5
+    with torch.no_grad():
+        got = linear.native_convolution(embedded, weight, bias, WeightCopies()).numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(
+        embedded.double().numpy(), span, axis=1
+    )  # (n, windows, E, span)
+    expected = np.einsum("nwes,fes->nwf", windows, weight.double().numpy()).max(axis=1) + bias.double().numpy()
+    assert got.shape == (words, filters) and np.array_equal(np.isnan(got), np.isnan(expected))
+    assert largest_difference(np.nan_to_num(got), np.nan_to_num(expected)) <= 5 * FLOAT32  # sums of magnitude 30
+
+
 def test_changed_weights_of_a_layer_are_noticed():
     layer = linear.InvariantLinear(8, 4, native=True)
     x = random(3, 8)
