@@ -25,6 +25,7 @@ from hf_elmo.modeling import LstmWeights, lstm_native, lstm_projection
 FLOAT32 = TOLERANCES["parity", "float32"]
 CAPABILITY = torch.backends.cpu.get_cpu_capability()
 pytestmark = [
+    pytest.mark.usefixtures("own_kernel"),
     pytest.mark.skipif(
         not any(shutil.which(name) for name in ("cc", "gcc", "clang")), reason="there is no C compiler"
     ),
@@ -44,18 +45,6 @@ LENGTHS = {
 }
 # D, M, projection: in one panel, over several, not a multiple of anything, several depths
 SIZES = {"tiny": (6, 10, True), "odd": (70, 33, True), "bare": (19, 19, False), "deep": (128, 136, True)}
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(autouse=True)
-def as_if_new(monkeypatch, home):
-    """A cache folder of our own, and nothing loaded yet."""
-    monkeypatch.setattr(lstm_native.constants, "HF_HOME", str(home))
-    monkeypatch.setattr(lstm_native, "_loaded", [])
 
 
 def forbid_fallback(monkeypatch) -> None:
@@ -137,7 +126,7 @@ def test_backwards_from_zeros_with_each_clip_equals_reference(no_fallback, sizes
 
 @narrower
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
-def test_avx2_alone_equals_reference(monkeypatch, sizes):
+def test_avx2_alone_equals_reference(monkeypatch, nothing_loaded, sizes):
     monkeypatch.setenv("CC", f"{lstm_native._find_compiler()[0]} -mno-avx512f")
     forbid_fallback(monkeypatch)
     assert lstm_native.native_kernel().width == 8
@@ -276,7 +265,9 @@ def mixed(backend: str, change=None) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("compiler", ["missing", "failing"])
-def test_without_a_working_compiler_it_is_the_packed_loop_and_says_so_once(monkeypatch, tmp_path, caplog, compiler):
+def test_without_a_working_compiler_it_is_the_packed_loop_and_says_so_once(
+    monkeypatch, nothing_loaded, tmp_path, caplog, compiler
+):
     if compiler == "failing":  # names the processor, but compiles nothing
         script = tmp_path / "cc"
         script.write_text('#!/bin/sh\ncase "$*" in *-dM*) exit 0;; esac\necho "no such thing" >&2\nexit 1\n')
@@ -294,7 +285,7 @@ def test_without_a_working_compiler_it_is_the_packed_loop_and_says_so_once(monke
     assert ("no such thing" if compiler == "failing" else "there is no C compiler") in said[0]
 
 
-def test_a_kernel_that_computes_something_else_is_not_used(monkeypatch, quickly):
+def test_a_kernel_that_computes_something_else_is_not_used(monkeypatch, nothing_loaded, quickly):
     source = lstm_native.SOURCE.replace("-clip, clip)", "-clip, clip + 0.1f)")
     assert source != lstm_native.SOURCE
     monkeypatch.setattr(lstm_native, "SOURCE", source)
@@ -320,7 +311,7 @@ def test_gradients_take_the_packed_loop():
 
 
 @pytest.fixture
-def quickly(monkeypatch):
+def quickly(monkeypatch, nothing_loaded):
     monkeypatch.setattr(lstm_native, "FLAGS", ["-O0", *lstm_native.FLAGS[1:]])
 
 

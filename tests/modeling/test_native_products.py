@@ -21,7 +21,7 @@ compiled = pytest.mark.skipif(
     or (platform.machine() not in ("aarch64", "arm64") and torch.backends.cpu.get_cpu_capability() == "DEFAULT"),
     reason="there is no C compiler, or the processor has none of the instructions the kernel is written for",
 )
-pytestmark = compiled
+pytestmark = [compiled, pytest.mark.usefixtures("own_kernel")]
 # D, M, projection: in one panel, over several, not a multiple of anything, several depths
 SIZES = {"tiny": (6, 10, True), "odd": (70, 33, True), "bare": (19, 19, False), "deep": (263, 300, True)}
 LENGTHS = {
@@ -30,21 +30,6 @@ LENGTHS = {
     "many": [2] * 90 + [1] * 60,
     "rows": list(range(23, 0, -1)),
 }
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(autouse=True)
-def as_if_new(monkeypatch, home):
-    """A cache folder of our own, and nothing loaded yet."""
-    monkeypatch.setattr(lstm_native.constants, "HF_HOME", str(home))
-    monkeypatch.setattr(lstm_native, "_loaded", [])
-    lstm_native_int8._is_right.cache_clear()
-    yield
-    lstm_native_int8._is_right.cache_clear()
 
 
 @pytest.fixture
@@ -131,7 +116,7 @@ def test_each_clip_acts(vnni):
 
 
 @pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() != "AVX512", reason="registers are 256 bits wide anyway")
-def test_narrow_registers_give_the_same(monkeypatch):
+def test_narrow_registers_give_the_same(monkeypatch, nothing_loaded):
     monkeypatch.setenv("CC", f"{lstm_native._find_compiler()[0]} -mno-avx512f")
     if lstm_native.native_kernel().lstm_int8 is None:
         pytest.skip("the processor has no VNNI for registers of 256 bits")
@@ -172,7 +157,7 @@ def test_what_is_not_finite_goes_where_it_goes_without_the_kernel(bad, where, th
 
 
 @pytest.mark.parametrize("part", ["-clip, clip)", "load_ints(m->excess + column)"])
-def test_a_kernel_that_computes_something_else_is_not_used(monkeypatch, part):
+def test_a_kernel_that_computes_something_else_is_not_used(monkeypatch, nothing_loaded, part):
     wrong = {"-clip, clip)": "-clip, clip + 0.3f)", "load_ints(m->excess + column)": "0"}[part]
     assert part in lstm_native.SOURCE
     monkeypatch.setattr(lstm_native, "SOURCE", lstm_native.SOURCE.replace(part, wrong))
