@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
     args.sides = choose_sides(args.sides, options.SIDES)
     result = ResultFile(args, args.threads)
     text = workloads.make_text(args.text, args.vocabulary_size, args.seed, args.batch_sizes)
+    if args.wordpieces is not None:
+        text = workloads.with_word_pieces(text, args.wordpieces)
     result.data = text.facts
     cells = list(dict.fromkeys(plan(args)))
     missing = [cell for cell in cells if str(cell) not in result.metrics]

@@ -18,8 +18,8 @@ WHOLE = {
     "ours-native": 'the same with lstm_backend="native", where there is a C compiler',
     "ours-int8": "ElmoModel after model.quantize_int8()",
     "ours-native-int8": 'the same with lstm_backend="native", where there is a C compiler and VNNI',
-    "bert": "transformers' BertModel of base size, sdpa, float32, random weights, ONE position per word: the case best "
-    "for BERT, since real text has more word pieces than words",
+    "bert": "transformers' BertModel of base size, sdpa, float32, random weights; without --wordpieces ONE position per "
+    "word: the case best for BERT, since real text has more word pieces than words",
     "bert-int8": "the same, its linear layers by torch.ao.quantization.quantize_dynamic",
     "products": "nothing but the unavoidable float32 matrix products of LSTM stage and character encoder (distinct "
     "words, their own characters)",
@@ -100,6 +100,12 @@ def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--vocabulary-size", type=positive, metavar="N", default=30_000, help="words of the warm cache (30000)"
+    )
+    parser.add_argument(
+        "--wordpieces",
+        type=Path,
+        metavar="FILE",
+        help="give BERT the sentences' word pieces, of a vocabulary of 30,522 made from this text",
     )
     add_workload_arguments(parser)
     width = max(map(len, SIDES))

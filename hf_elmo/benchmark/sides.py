@@ -205,11 +205,12 @@ class OursNativeInt8(OursInt8):
 
 
 class Bert(Side):
-    """BERT of base size over as many positions as ELMo has, its two marks included."""
+    """BERT of base size over the word pieces if they are known, else over the words, and its two marks."""
 
     def __init__(self, shared):
         super().__init__(shared)
-        longest = max(map(len, shared.text.sentences)) + 2
+        self.count = shared.text.word_pieces or len
+        longest = max(map(self.count, shared.text.sentences)) + 2
         settings = {"max_position_embeddings": max(512, longest), "attn_implementation": "sdpa", **BERT}
         config = BertConfig(**settings)
         with torch.random.fork_rng(devices=[]):
@@ -218,14 +219,13 @@ class Bert(Side):
 
     def prepare(self, workload, expected):
         generator = torch.Generator().manual_seed(0)
-        vocabulary = self.model.config.vocab_size
-        return [
-            {
-                "input_ids": torch.randint(vocabulary, batch["attention_mask"].shape, generator=generator),
-                "attention_mask": batch["attention_mask"],
-            }
-            for batch in workload.batches
-        ]
+        vocabulary, batches = self.model.config.vocab_size, []
+        for sentences in workload.sentences:
+            lengths = torch.tensor([self.count(sentence) + 2 for sentence in sentences])
+            mask = (torch.arange(int(lengths.max())) < lengths.unsqueeze(1)).long()
+            ids = torch.randint(vocabulary, mask.shape, generator=generator)  # any: their number counts
+            batches.append({"input_ids": ids, "attention_mask": mask})
+        return batches
 
     def call(self, batch):
         return self.model(**batch).last_hidden_state

@@ -5,11 +5,12 @@ import hashlib
 import itertools
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import BatchEncoding
 
 from hf_elmo.benchmark.tokenizer import read_lines
@@ -19,6 +20,7 @@ from hf_elmo.modeling import ElmoConfig, ElmoModel, ElmoTokenizer
 SPELLINGS = 100_000
 MADE_SENTENCES = 4096
 SHORTEST, LONGEST = 5, 60  # words of a made sentence
+WORD_PIECES = 30_522  # vocabulary of bert-base-uncased
 
 
 def _size(name: str) -> dict[str, Any]:
@@ -73,6 +75,7 @@ class Text(NamedTuple):
     sentences: list[list[str]]
     tokenizer: ElmoTokenizer
     facts: dict[str, Any]
+    word_pieces: Callable[[list[str]], int] | None = None  # of a sentence, if they are counted
 
 
 def make_text(path: Path | None, vocabulary_size: int, seed: int, batch_sizes: list[int]) -> Text:
@@ -105,6 +108,28 @@ def make_text(path: Path | None, vocabulary_size: int, seed: int, batch_sizes: l
         "unknown_fraction": round(sum(word not in known for word in words) / len(words), 4),
     }
     return Text(sentences, tokenizer, facts)
+
+
+def with_word_pieces(text: Text, path: Path) -> Text:
+    """The same text with its word pieces counted, of a vocabulary as large and as made as that of bert-base-uncased.
+
+    Raises:
+        ValueError: the file has no text in it.
+    """
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=WORD_PIECES, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False
+    )
+    tokenizer.train_from_iterator(read_lines(path), trainer)
+
+    def count(words: list[str]) -> int:
+        return len(tokenizer.encode(words, is_pretokenized=True).ids)
+
+    per_word = sum(map(count, text.sentences)) / text.facts["words"]
+    facts = {"text": path.name, "vocabulary": tokenizer.get_vocab_size(), "per_word": round(per_word, 3)}
+    return text._replace(facts=text.facts | {"word_pieces": facts}, word_pieces=count)
 
 
 def make_spellings(seed: int) -> list[str]:

@@ -10,7 +10,7 @@ import torch
 from elmo_builders import read_fixture, with_boundaries
 
 from hf_elmo import benchmark
-from hf_elmo.benchmark import encoder, options, sides
+from hf_elmo.benchmark import encoder, options, sides, workloads
 from hf_elmo.benchmark.allennlp_equivalent import AllenNlpEquivalent
 from hf_elmo.modeling import ElmoModel
 
@@ -152,6 +152,26 @@ def test_each_side_is_checked(side, change, message, run, monkeypatch):
     monkeypatch.setattr(sides.CLASSES[side], "__init__", wrong)
     code, result, _, err = run("--sides", side, "--batch-sizes", "2", "--orders", "corpus")
     assert code == 1 and result is None and message in err and "nothing was measured" in err
+
+
+def test_bert_reads_the_word_pieces_of_a_vocabulary(run, tmp_path, monkeypatch):
+    """With an alphabet of a and b and no room for more, every letter is a piece."""
+    monkeypatch.setattr(workloads, "WORD_PIECES", 9)  # 5 special ones, a, b, ##a, ##b
+    (tmp_path / "pieces.txt").write_text("ab ba aab\n" * 9)
+    (tmp_path / "own.txt").write_text("ab Abba a\nb b b\n")
+    read = []
+    call = sides.Bert.call
+    monkeypatch.setattr(sides.Bert, "call", lambda self, batch: (read.append(batch), call(self, batch))[1])
+    arguments = ("--sides", "bert", "--batch-sizes", "2", "--orders", "corpus", "--text", str(tmp_path / "own.txt"))
+    code, result, _, _ = run(*arguments, "--wordpieces", str(tmp_path / "pieces.txt"))
+    assert code == 0 and result["data"]["word_pieces"] == {
+        "text": "pieces.txt",
+        "vocabulary": 9,
+        "per_word": round((2 + 4 + 1 + 3) / 6, 3),
+    }
+    assert read[0]["attention_mask"].tolist() == [[1] * 9, [1] * 5 + [0] * 4]
+    code, result, _, err = run(*arguments, "--wordpieces", str(tmp_path / "none.txt"))
+    assert code == 1 and "none.txt" in err
 
 
 # --- interruptions ---------------------------------------------------------------------------------------------------
