@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from hf_elmo.embed import embed_sentences
     from hf_elmo.modeling import (
         ElmoConfig,
+        ElmoForMultipleChoice,
+        ElmoForQuestionAnswering,
+        ElmoForSequenceClassification,
+        ElmoForTokenClassification,
         ElmoModel,
         ElmoModelOutput,
         ElmoPreTrainedModel,
@@ -25,6 +29,10 @@ if TYPE_CHECKING:
 
 _MODULE_OF = {
     "ElmoConfig": "hf_elmo.modeling",
+    "ElmoForMultipleChoice": "hf_elmo.modeling",
+    "ElmoForQuestionAnswering": "hf_elmo.modeling",
+    "ElmoForSequenceClassification": "hf_elmo.modeling",
+    "ElmoForTokenClassification": "hf_elmo.modeling",
     "ElmoModel": "hf_elmo.modeling",
     "ElmoModelOutput": "hf_elmo.modeling",
     "ElmoPreTrainedModel": "hf_elmo.modeling",
@@ -37,6 +45,10 @@ _MODULE_OF = {
 
 __all__ = [
     "ElmoConfig",
+    "ElmoForMultipleChoice",
+    "ElmoForQuestionAnswering",
+    "ElmoForSequenceClassification",
+    "ElmoForTokenClassification",
     "ElmoModel",
     "ElmoModelOutput",
     "ElmoPreTrainedModel",

@@ -1,8 +1,32 @@
 """Registration of the Elmo classes with transformers' Auto classes, done by `import hf_elmo`."""
 
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMultipleChoice,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+)
 
-from hf_elmo.modeling import ElmoConfig, ElmoModel, ElmoTokenizer
+from hf_elmo.modeling import (
+    ElmoConfig,
+    ElmoForMultipleChoice,
+    ElmoForQuestionAnswering,
+    ElmoForSequenceClassification,
+    ElmoForTokenClassification,
+    ElmoModel,
+    ElmoTokenizer,
+)
+
+_MODELS = {
+    AutoModel: ElmoModel,
+    AutoModelForMultipleChoice: ElmoForMultipleChoice,
+    AutoModelForQuestionAnswering: ElmoForQuestionAnswering,
+    AutoModelForSequenceClassification: ElmoForSequenceClassification,
+    AutoModelForTokenClassification: ElmoForTokenClassification,
+}
 
 
 def register_auto_classes() -> None:
@@ -12,8 +36,9 @@ def register_auto_classes() -> None:
     `trust_remote_code`; a registered tokenizer without it (transformers 5.23).
     """
     AutoConfig.register("elmo", ElmoConfig, exist_ok=True)
-    AutoModel.register(ElmoConfig, ElmoModel, exist_ok=True)
     AutoTokenizer.register(ElmoConfig, tokenizer_class=ElmoTokenizer, exist_ok=True)
     ElmoConfig.register_for_auto_class()
     ElmoTokenizer.register_for_auto_class("AutoTokenizer")
-    ElmoModel.register_for_auto_class("AutoModel")
+    for auto_class, model_class in _MODELS.items():
+        auto_class.register(ElmoConfig, model_class, exist_ok=True)
+        model_class.register_for_auto_class(auto_class.__name__)

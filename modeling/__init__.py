@@ -1,7 +1,7 @@
 """Configuration, tokenizer and model: the way of the data, top to bottom.
 
 text -> `ElmoTokenizer` -> char_ids (B, T, C) -> `CharCnn` -> (B, T, D) -> L times `ElmoLayer`, two directions of
-`lstm_projection` each -> L + 1 layers (B, T, 2D) -> `ScalarMix` -> heads.
+`lstm_projection` each -> L + 1 layers (B, T, 2D) -> `ScalarMix` -> heads (`modeling_elmo_heads`).
 
 The same letters everywhere: B sentences, T words, C characters of a word (50), D `projection_size` (one direction),
 M `cell_size`, L `num_hidden_layers`, V `vocab_size`. `hidden_size` is 2D.
@@ -11,14 +11,27 @@ huggingface_hub, numpy and the standard library, and nothing else.
 """
 
 from .configuration_elmo import ElmoConfig
+from .crf import Crf
 from .lstm_projection import LstmProjection, LstmWeights, lstm_projection
 from .modeling_elmo import ElmoModel, ElmoModelOutput, ElmoPreTrainedModel
+from .modeling_elmo_heads import (
+    ElmoForMultipleChoice,
+    ElmoForQuestionAnswering,
+    ElmoForSequenceClassification,
+    ElmoForTokenClassification,
+)
 from .scalar_mix import ScalarMix
 from .softmax_losses import LogUniformSample, chunked_cross_entropy, log_uniform_sample, sampled_softmax_loss
+from .static_vectors import StaticVectorsReport
 from .tokenization_elmo import ElmoTokenizer
 
 __all__ = [
+    "Crf",
     "ElmoConfig",
+    "ElmoForMultipleChoice",
+    "ElmoForQuestionAnswering",
+    "ElmoForSequenceClassification",
+    "ElmoForTokenClassification",
     "ElmoModel",
     "ElmoModelOutput",
     "ElmoPreTrainedModel",
@@ -27,6 +40,7 @@ __all__ = [
     "LstmProjection",
     "LstmWeights",
     "ScalarMix",
+    "StaticVectorsReport",
     "chunked_cross_entropy",
     "log_uniform_sample",
     "lstm_projection",

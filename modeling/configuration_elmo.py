@@ -16,11 +16,16 @@ from transformers.configuration_utils import PreTrainedConfig  # noqa: E402
 AUTO_MAP = {
     "AutoConfig": "configuration_elmo.ElmoConfig",
     "AutoModel": "modeling_elmo.ElmoModel",
+    "AutoModelForTokenClassification": "modeling_elmo_heads.ElmoForTokenClassification",
+    "AutoModelForSequenceClassification": "modeling_elmo_heads.ElmoForSequenceClassification",
+    "AutoModelForQuestionAnswering": "modeling_elmo_heads.ElmoForQuestionAnswering",
+    "AutoModelForMultipleChoice": "modeling_elmo_heads.ElmoForMultipleChoice",
 }
 
 ACTIVATIONS = ("relu", "tanh")
 BACKENDS = ("auto", "reference", "packed", "scan", "triton", "native")
 WEIGHT_FORMATS = ("float", "int8")
+TASK_HEADS = ("linear", "recurrent")
 
 
 @strict
@@ -63,6 +68,21 @@ class ElmoConfig(PreTrainedConfig):
             `lstm_projection`. All give the same numbers; second derivatives need `"reference"`.
         weight_format (`str`, defaults to `"float"`): `"int8"` keeps the large matrices in 8 bits. Set by
             [`ElmoModel.quantize_int8`], which also converts the weights.
+        freeze_encoder (`bool`, defaults to `False`): the encoder learns nothing and stays in eval mode, without
+            gradients; its scalar mixes and the head learn. Set it before the model is built or loaded.
+        task_head (`str`, defaults to `"linear"`): `"linear"` puts a linear layer on the scalar mix; `"recurrent"` a
+            small network of the kind ELMo's results rest on: a task BiLSTM for words, with attentive pooling for
+            texts, and bidirectional attention flow for questions.
+        task_hidden_size (`int`, defaults to 200): width of one direction of the task BiLSTM.
+        task_num_layers (`int`, defaults to 1): layers of the task BiLSTM.
+        embedding_dropout (`float`, defaults to 0.5): on the ELMo and static vectors that enter a head, and between
+            the layers of the task BiLSTM; the default of AllenNLP's `Elmo` module.
+        classifier_dropout (`float`, defaults to 0.1): before the output layer.
+        use_crf (`bool`, defaults to `False`): a conditional random field on top of [`ElmoForTokenClassification`];
+            the other heads ignore it.
+        static_embedding_size (`int`, defaults to 0): width of a static vector of each word of the vocabulary, beside
+            the ELMo vector; `model.load_static_vectors` fills them from a word2vec or GloVe file. 0 for none.
+        freeze_static_embeddings (`bool`, defaults to `True`): the static vectors do not learn.
 
     Raises:
         StrictDataclassError, ValueError: a value has the wrong type, is out of range, or contradicts another; the
@@ -93,6 +113,15 @@ class ElmoConfig(PreTrainedConfig):
     num_scalar_mixes: int = 1
     lstm_backend: str = "auto"
     weight_format: str = "float"
+    freeze_encoder: bool = False
+    task_head: str = "linear"
+    task_hidden_size: int = 200
+    task_num_layers: int = 1
+    embedding_dropout: float | int = 0.5
+    classifier_dropout: float | int = 0.1
+    use_crf: bool = False
+    static_embedding_size: int = 0
+    freeze_static_embeddings: bool = True
     pad_token_id: int | None = 0
     bos_token_id: int | None = 1
     eos_token_id: int | None = 2
@@ -143,11 +172,14 @@ class ElmoConfig(PreTrainedConfig):
             "cell_size",
             "num_hidden_layers",
             "num_scalar_mixes",
+            "task_hidden_size",
+            "task_num_layers",
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.num_highway_layers < 0:
-            raise ValueError(f"num_highway_layers must be 0 or more, got {self.num_highway_layers}")
+        for name in ("num_highway_layers", "static_embedding_size"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
         if self.num_characters < 262:
             raise ValueError(
                 f"num_characters must be at least 262 (256 bytes, 5 marks, padding), got {self.num_characters}. "
@@ -174,11 +206,12 @@ class ElmoConfig(PreTrainedConfig):
             )
 
     def validate_choices(self):
-        """Part of the `@strict` validation: named choices exist, clips are positive."""
+        """Part of the `@strict` validation: named choices exist, clips are positive, dropouts are shares."""
         for name, choices in (
             ("char_activation", ACTIVATIONS),
             ("lstm_backend", BACKENDS),
             ("weight_format", WEIGHT_FORMATS),
+            ("task_head", TASK_HEADS),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
@@ -186,6 +219,9 @@ class ElmoConfig(PreTrainedConfig):
             bound = getattr(self, name)
             if bound is not None and not 0 < bound < float("inf"):
                 raise ValueError(f"{name} must be a positive number, or None for no clipping, got {bound}")
+        for name in ("embedding_dropout", "classifier_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be a share of at least 0 and below 1, got {getattr(self, name)}")
 
 
 __all__ = ["ElmoConfig"]

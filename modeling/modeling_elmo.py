@@ -4,8 +4,9 @@
 Shapes: B sentences, T words, C characters of a word, D `projection_size`, M `cell_size`, L `num_hidden_layers`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,10 @@ from .model_inputs import check_inputs
 from .scalar_mix import ScalarMix
 from .weight_copies import WeightsSeen
 from .word_layout import WordLayout
+
+if TYPE_CHECKING:
+    # Never run. transformers copies the files it sees imported here, so a saved encoder can be loaded with every head.
+    from .modeling_elmo_heads import ElmoForTask  # noqa: F401
 
 logger = logging.get_logger(__name__)
 
@@ -100,7 +105,7 @@ class ElmoPreTrainedModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info: bool = False, **kwargs):
-        """`PreTrainedModel.from_pretrained`; refuses int8 settings that do not fit the weights, freezes int8 weights.
+        """`PreTrainedModel.from_pretrained`; refuses int8 settings that do not fit the weights, freezes what must be.
 
         Raises:
             ValueError: `weight_format` says int8 and the file holds float weights, or the other way round.
@@ -114,9 +119,12 @@ class ElmoPreTrainedModel(PreTrainedModel):
                 f"{pretrained_model_name_or_path}: leave it out, and call model.quantize_int8() to get int8 weights"
             )
         for module in model.modules():
-            if isinstance(module, ElmoModel):
-                module._freeze_int8()
+            if isinstance(module, ElmoPreTrainedModel):
+                module._freeze()  # loading makes new parameters
         return (model, info) if output_loading_info else model
+
+    def _freeze(self) -> None:
+        """Take the gradient from the parameters of this module that do not learn."""
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -209,7 +217,7 @@ class ElmoModel(ElmoPreTrainedModel):
         )
         self._word_cache: WordCache | None = None
         self.post_init()
-        self._freeze_int8()
+        self._freeze()
 
     def get_input_embeddings(self) -> nn.Module:
         return self.char_cnn.char_embeddings
@@ -263,14 +271,22 @@ class ElmoModel(ElmoPreTrainedModel):
             if isinstance(module, CharCnn | CharHighway | LstmProjection):
                 module.quantize()
         self.config.weight_format = "int8"
-        self._freeze_int8()
+        self._freeze()
         return self
 
-    def _freeze_int8(self) -> None:
-        if self.config.weight_format == "int8":
+    def _freeze(self) -> None:
+        if self.config.weight_format == "int8" or self.config.freeze_encoder:
             self.requires_grad_(False)
             for mix in (self.scalar_mix, *self.extra_scalar_mixes):
                 mix.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> "ElmoModel":
+        """As in every module; under `config.freeze_encoder` the encoder stays in eval mode."""
+        super().train(mode)
+        if self.config.freeze_encoder:
+            self.char_cnn.eval()
+            self.layers.eval()
+        return self
 
     def clear_word_cache(self) -> None:
         """Forget the vectors of `cache_words`."""
@@ -301,29 +317,30 @@ class ElmoModel(ElmoPreTrainedModel):
             Return the state after the last word.
         """
         mask = check_inputs(self.config, input_ids, char_ids, attention_mask, inputs_embeds, state)
-        if inputs_embeds is not None:
-            words = inputs_embeds.to(self.dtype).masked_fill(~mask.unsqueeze(-1), 0)  # (B, T, D)
-        elif char_ids is not None:
-            # .long(): data sets keep them as int16, a quarter of the size
-            char_ids = char_ids.reshape(*mask.shape, self.config.max_characters_per_token).long()
-            words = self._encode_words(input_ids, char_ids, mask)
-
-        layout = WordLayout(mask)
-        hidden_states = torch.cat([words, words], dim=-1)  # (B, T, 2D)
-        all_layers, all_states = [hidden_states], []
-        for index, layer in enumerate(self.layers):
-            h, c = (None, None) if state is None else (part[index].to(self.dtype) for part in state)
-            hidden_states, h, c = layer(hidden_states, layout, h, c)
-            all_layers.append(hidden_states)
-            all_states.append((h, c))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.config.freeze_encoder):
+            words = self._words_of(slice(None), input_ids, char_ids, inputs_embeds, mask)  # (B, T, D)
+            layout = WordLayout(mask)
+            hidden_states = torch.cat([words, words], dim=-1)  # (B, T, 2D)
+            all_layers, all_states = [hidden_states], []
+            for index, layer in enumerate(self.layers):
+                h, c = (None, None) if state is None else (part[index].to(self.dtype) for part in state)
+                hidden_states, h, c = layer(hidden_states, layout, h, c)
+                all_layers.append(hidden_states)
+                all_states.append((h, c))
 
         all_layers = [layer.to(hidden_states.device) for layer in all_layers]  # they differ under device_map
-        mixed = tuple(mix(all_layers, mask) for mix in (self.scalar_mix, *self.extra_scalar_mixes))
+        return self.mix_layers(all_layers, mask, _stack_states(all_states) if output_state else None)
+
+    def mix_layers(
+        self, layers: Sequence[Tensor], mask: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> ElmoModelOutput:
+        """What `forward` makes of L + 1 layers (B, T, 2D), the encoder's or saved ones; mask (B, T) bool, state."""
+        mixed = tuple(mix(layers, mask) for mix in (self.scalar_mix, *self.extra_scalar_mixes))
         return ElmoModelOutput(
-            last_hidden_state=hidden_states,
+            last_hidden_state=layers[-1],
             mixed_state=mixed[0],
             mixed_states=mixed if len(mixed) > 1 else None,
-            state=_stack_states(all_states) if output_state else None,
+            state=state,
         )
 
     @torch.no_grad()
@@ -387,7 +404,8 @@ class ElmoModel(ElmoPreTrainedModel):
         part = mask[:, columns]
         if inputs_embeds is not None:
             return inputs_embeds[:, columns].to(self.dtype).masked_fill(~part.unsqueeze(-1), 0)
-        char_ids = char_ids.reshape(*mask.shape, -1)[:, columns].long()
+        # .long(): data sets keep them as int16, a quarter of the size
+        char_ids = char_ids.reshape(*mask.shape, self.config.max_characters_per_token)[:, columns].long()
         return self._encode_words(None if input_ids is None else input_ids[:, columns], char_ids, part)
 
     def _encode_words(self, input_ids: Tensor | None, char_ids: Tensor, mask: Tensor) -> Tensor:
@@ -407,7 +425,7 @@ class ElmoModel(ElmoPreTrainedModel):
         return vectors
 
     def _usable_word_cache(self) -> WordCache | None:
-        if self._word_cache is None or self.training:
+        if self._word_cache is None or self.char_cnn.training:
             return None
         if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.char_cnn.parameters()):
             return None  # a cached vector has no way back to the weights

@@ -25,8 +25,8 @@ class ScalarMix(nn.Module):
         self.gamma = nn.Parameter(torch.ones(1))
 
     def normalized_weights(self) -> Tensor:
-        """Share of each layer, (K,): the softmax of the learned weights."""
-        return torch.softmax(self.scalar_parameters, dim=0)
+        """Share of each layer, (K,), to be read: the softmax of the learned weights, without a gradient."""
+        return torch.softmax(self.scalar_parameters.detach(), dim=0)
 
     def forward(self, layers: Sequence[Tensor], mask: Tensor) -> Tensor:
         """Mix layers, each (B, T, 2D), to (B, T, 2D), zero where mask (B, T) bool is False.
@@ -38,7 +38,7 @@ class ScalarMix(nn.Module):
             raise ValueError(f"got {len(layers)} layers to mix, the mix has {len(self.scalar_parameters)} weights")
         if self.do_layer_norm:
             layers = [_normalize(layer, mask) for layer in layers]
-        weights = self.normalized_weights()
+        weights = torch.softmax(self.scalar_parameters, dim=0)
         mixed = weights[0] * layers[0]
         for weight, layer in zip(weights[1:], layers[1:], strict=True):
             mixed = mixed + weight * layer

@@ -54,4 +54,9 @@ TOLERANCES = {
     ("int8_cosine_least", "float32"): 0.99,
     # A few rows or hidden numbers rounded to the neighbouring whole number of 127, in models of about 30 units.
     ("int8_rounded_otherwise", "float32"): 2e-2,
+    # Sums over all label sequences of six words, in two orders.
+    ("crf", "float64"): 1e-12,
+    # A head over vectors below 10: a BiLSTM and two products of up to 400 numbers.
+    ("head", "float32"): 1e-5,
+    ("head", "float64"): 1e-12,
 }

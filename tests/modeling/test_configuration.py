@@ -5,7 +5,7 @@ import torch
 from elmo_builders import random_batch, tiny_config, tiny_model
 from huggingface_hub.errors import StrictDataclassError
 
-from hf_elmo.modeling import ElmoConfig, ElmoModel
+from hf_elmo.modeling import ElmoConfig, ElmoForTokenClassification, ElmoModel
 
 # Fields that shape the weights, with a value different from the tiny model's, and the parameter that shows it.
 SHAPING = {
@@ -28,16 +28,29 @@ ACTING = {
     "scalar_mix_layer_norm": True,
 }
 
+# The same of a tagger with a recurrent head: what shapes its weights, and what changes its numbers in training mode.
+HEAD_SHAPING = {
+    "task_head": ("linear", "encoder.lstm.weight_ih_l0"),
+    "task_hidden_size": (7, "encoder.lstm.weight_hh_l0"),
+    "task_num_layers": (2, "encoder.lstm.weight_hh_l1"),
+    "use_crf": (True, "crf.transitions"),
+    "static_embedding_size": (3, "static_embeddings.weight"),
+    "vocab_size": (9, "static_embeddings.weight"),
+}
+HEAD_ACTING = {"embedding_dropout": 0.3, "classifier_dropout": 0.3}
+# Fields that choose what learns, tested in test_heads_training.py and test_static_vectors.py.
+FREEZING = {"freeze_encoder", "freeze_static_embeddings"}
 
 # Fields with a test of their own below, and fields the encoder only hands on: the tokenizer and language-model heads
 # use them (that they agree with the tokenizer is tested where they are written, in tests/conversion).
 ELSEWHERE = {"max_characters_per_token", "use_char_projection", "use_lstm_projection", "lstm_backend", "weight_format"}
-HANDED_ON = {"vocab_size", "pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "tie_word_embeddings"}
+HANDED_ON = {"pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "tie_word_embeddings"}
 
 
 def test_no_field_is_forgotten():
     own = set(ElmoConfig.__annotations__)
-    assert own - {"model_type"} == set(SHAPING) | set(ACTING) | ELSEWHERE | HANDED_ON
+    of_heads = set(HEAD_SHAPING) | set(HEAD_ACTING) | FREEZING
+    assert own - {"model_type"} == set(SHAPING) | set(ACTING) | ELSEWHERE | HANDED_ON | of_heads
 
 
 def shapes(config: ElmoConfig) -> dict:
@@ -49,6 +62,31 @@ def test_field_shapes_the_weights(field):
     value, parameter = SHAPING[field]
     before, after = shapes(tiny_config()), shapes(tiny_config(**{field: value}))
     assert before.get(parameter) != after[parameter]
+
+
+def tagger(**changes) -> ElmoForTokenClassification:
+    settings = {"task_head": "recurrent", "task_hidden_size": 5, "embedding_dropout": 0.0, "classifier_dropout": 0.0}
+    return ElmoForTokenClassification(tiny_config(**{**settings, **changes}))
+
+
+@pytest.mark.parametrize("field", HEAD_SHAPING)
+def test_field_shapes_the_head(field):
+    value, parameter = HEAD_SHAPING[field]
+    others = {"static_embedding_size": 2} if field == "vocab_size" else {}
+    before, after = (
+        {name: tensor.shape for name, tensor in model.named_parameters()}
+        for model in (tagger(**others), tagger(**others, **{field: value}))
+    )
+    assert before.get(parameter) != after.get(parameter)
+
+
+@pytest.mark.parametrize("field", HEAD_ACTING)
+def test_field_drops_out_in_training_only(field):
+    batch = random_batch([4, 2])
+    free, dropping = tagger(), tagger(**{field: HEAD_ACTING[field]})
+    dropping.load_state_dict(free.state_dict())
+    assert (free(**batch).logits - dropping(**batch).logits).abs().max() > 1e-4
+    assert torch.equal(free.eval()(**batch).logits, dropping.eval()(**batch).logits)
 
 
 @pytest.mark.parametrize("field", ACTING)
@@ -147,8 +185,9 @@ def test_numbers_of_numpy_are_numbers():
 
 
 def test_settings_survive_saving(tmp_path):
-    changed = {field: value for field, (value, _) in SHAPING.items()} | ACTING
-    config = tiny_config(**changed, max_characters_per_token=20, lstm_backend="reference", vocab_size=9)
+    changed = {field: value for field, (value, _) in (SHAPING | HEAD_SHAPING).items()} | ACTING | HEAD_ACTING
+    changed |= {"freeze_encoder": True, "freeze_static_embeddings": False}
+    config = tiny_config(**changed, max_characters_per_token=20, lstm_backend="reference")
     config.save_pretrained(tmp_path)
     loaded = ElmoConfig.from_pretrained(tmp_path)
     assert loaded.to_dict() == config.to_dict()
@@ -177,6 +216,13 @@ def test_settings_survive_saving(tmp_path):
         ({"max_characters_per_token": 6}, "leaves no position for the widest filter"),
         ({"use_lstm_projection": False}, "use_lstm_projection=False needs cell_size equal to projection_size=512"),
         ({"use_char_projection": False}, "use_char_projection=False needs as many filters as projection_size=512"),
+        ({"task_head": "biaffine"}, "task_head must be one of linear, recurrent, got 'biaffine'"),
+        ({"task_hidden_size": 0}, "task_hidden_size must be at least 1, got 0"),
+        ({"task_num_layers": 0}, "task_num_layers must be at least 1, got 0"),
+        ({"static_embedding_size": -1}, "static_embedding_size must be 0 or more, got -1"),
+        ({"embedding_dropout": 1.0}, "embedding_dropout must be a share of at least 0 and below 1, got 1.0"),
+        ({"classifier_dropout": -0.1}, "classifier_dropout must be a share of at least 0 and below 1"),
+        ({"freeze_encoder": "yes"}, "freeze_encoder"),
     ],
 )
 def test_wrong_settings_are_refused(settings, message):

@@ -136,7 +136,12 @@ def test_saved_folder_holds_exactly_what_is_needed(saved):
     for name in code:
         assert (saved / name).read_bytes() == (ROOT / "modeling" / name).read_bytes()
     auto_map = json.loads((saved / "config.json").read_text())["auto_map"]
-    assert auto_map == {"AutoConfig": "configuration_elmo.ElmoConfig", "AutoModel": "modeling_elmo.ElmoModel"}
+    heads = ("TokenClassification", "SequenceClassification", "QuestionAnswering", "MultipleChoice")
+    assert auto_map == {
+        "AutoConfig": "configuration_elmo.ElmoConfig",
+        "AutoModel": "modeling_elmo.ElmoModel",
+        **{f"AutoModelFor{head}": f"modeling_elmo_heads.ElmoFor{head}" for head in heads},
+    }
 
 
 def test_local_folder_loads_without_hf_elmo_and_saves_again(saved, tmp_path):
