@@ -7,16 +7,21 @@ Shapes: n rows, I inputs, O outputs.
 """
 
 import ctypes
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .int8 import dequantize_weight, int8_parameters, int8_product, quantize_rows, quantized_parameters
-from .lstm_native import Kernel, native_applies, native_kernel
+from .lstm_native import Kernel, native_applies, native_kernel, run_together
 from .lstm_native_int8 import Matrix, native_int8_applies
 from .products import add_product_, needs_plain_torch
 from .weight_copies import WeightCopies, transposed
+
+# A thread takes 50 us to start, and reads all weights.
+ROWS_FOR_A_THREAD = 32
+WORDS_FOR_A_THREAD = 16  # of a convolution
 
 
 def linear(rows: Tensor, weight: Tensor, bias: Tensor | None, copies: WeightCopies, native: bool = False) -> Tensor:
@@ -35,9 +40,13 @@ def _native_linear(kernel, rows: Tensor, weight: Tensor, bias: Tensor | None, co
     packed = copies.get(
         "native", [weight], lambda weight: _panels(F.pad(weight, (0, 0, 0, wide - outputs)), kernel, 1)
     )
-    tensors = [rows.contiguous(), packed, _padded_bias(rows, bias, outputs, wide), rows.new_empty(len(rows), wide)]
-    kernel.linear(*(tensor.data_ptr() for tensor in tensors), len(rows), rows.shape[1], outputs)
-    return tensors[-1][:, :outputs]
+    rows, padded, out = rows.contiguous(), _padded_bias(rows, bias, outputs, wide), rows.new_empty(len(rows), wide)
+    calls = [
+        partial(kernel.linear, *_addresses(rows[part], packed, padded, out[part]), *rows[part].shape, outputs)
+        for part in _parts(len(rows), ROWS_FOR_A_THREAD)
+    ]
+    run_together(calls)
+    return out[:, :outputs]
 
 
 def int8_linear(
@@ -67,17 +76,30 @@ def _native_int8_linear(kernel, rows, weight, scale, bias, copies: WeightCopies)
         )
 
     matrix = copies.get("native", [weight, scale], pack)
-    tensors = [
-        rows.contiguous(),
-        _padded_bias(rows, bias, outputs, wide),
-        rows.new_empty(block * even, dtype=torch.uint8),
-        rows.new_empty(block),
-        rows.new_empty(block * 4 * kernel.width, dtype=torch.int32),
-        rows.new_empty(len(rows), wide),
-    ]
-    first, *others = (tensor.data_ptr() for tensor in tensors)
-    strange = kernel.linear_int8(first, ctypes.byref(matrix), *others, len(rows), inputs, outputs)
-    return None if strange else tensors[-1][:, :outputs]
+    rows, padded, out = rows.contiguous(), _padded_bias(rows, bias, outputs, wide), rows.new_empty(len(rows), wide)
+    calls, kept, strange = [], [], []
+    for part in _parts(len(rows), ROWS_FOR_A_THREAD):
+        room = [
+            rows.new_empty(block * even, dtype=torch.uint8),
+            rows.new_empty(block),
+            rows.new_empty(block * 4 * kernel.width, dtype=torch.int32),
+        ]
+        first, *others = _addresses(rows[part], padded, *room, out[part])
+        arguments = first, ctypes.byref(matrix), *others, *rows[part].shape, outputs
+        kept.append(room)
+        calls.append(lambda arguments=arguments: strange.append(kernel.linear_int8(*arguments)))
+    run_together(calls)
+    return None if any(strange) else out[:, :outputs]
+
+
+def _parts(count: int, least: int) -> list[slice]:
+    """0 to `count` in as many parts as torch may use threads, none smaller than `least` unless it is the only one."""
+    parts = max(1, min(torch.get_num_threads(), count // least))
+    return [slice(count * number // parts, count * (number + 1) // parts) for number in range(parts)]
+
+
+def _addresses(*tensors: Tensor) -> list[int]:
+    return [tensor.data_ptr() for tensor in tensors]
 
 
 def _whole_panels(kernel: Kernel, outputs: int) -> int:
@@ -111,15 +133,16 @@ def native_convolution(embedded: Tensor, weight: Tensor, bias: Tensor, copies: W
     def pack(weight: Tensor) -> Tensor:
         return _panels(F.pad(weight.transpose(1, 2).flatten(1), (0, 0, 0, wide - filters)), kernel, 1)
 
-    tensors = [
-        embedded.contiguous(),
-        copies.get("native", [weight], pack),
-        _padded_bias(embedded, bias, filters, wide),
-        embedded.new_empty(columns * 4 * kernel.width),
-        embedded.new_empty(count, wide),
-    ]
-    kernel.convolution(*(tensor.data_ptr() for tensor in tensors), count, columns, size, span, filters)
-    return tensors[-1][:, :filters]
+    parts = _parts(count, WORDS_FOR_A_THREAD)
+    embedded, out = embedded.contiguous(), embedded.new_empty(count, wide)
+    packed, padded = copies.get("native", [weight], pack), _padded_bias(embedded, bias, filters, wide)
+    room = embedded.new_empty(len(parts), columns * 4 * kernel.width)
+    calls = []
+    for part, sums in zip(parts, room, strict=True):
+        addresses = _addresses(embedded[part], packed, padded, sums, out[part])
+        calls.append(partial(kernel.convolution, *addresses, part.stop - part.start, columns, size, span, filters))
+    run_together(calls)
+    return out[:, :filters]
 
 
 class InvariantLinear(nn.Linear):

@@ -8,8 +8,8 @@ keeps the library in `HF_HOME/hf_elmo_<user id>` (`~/.cache/huggingface/hf_elmo_
 for each compiler and kind of processor. Where the kernel cannot be had or does not apply, the packed loop runs.
 
 A sentence's numbers are equal to the bit in any company: every sum has a fixed order. A layer's two directions run in
-two threads if torch may use more than one; further threads are not used, so that with many cores and large batches the
-packed loop is faster. All weights it reads are kept a second time, in the order in which they are read.
+two threads if torch may use more than one; further threads are not used there, so that with many cores and large
+batches the packed loop is faster. All weights it reads are kept a second time, in the order in which they are read.
 
 Shapes: N words of the batch as `PackedWords` orders them, n sentences (the longest first), D `projection_size`, M
 `cell_size`.
@@ -256,11 +256,14 @@ class NativeRun:
     def __call__(self) -> None:
         self.answer = self._function(*self._arguments)
 
-    def beside(self, other: "NativeRun") -> None:
-        """Run both at the same time, the other one in a thread of its own, which calls no function of torch."""
-        thread = threading.Thread(target=other)
+
+def run_together(calls: Sequence[Callable[[], Any]]) -> None:
+    """Run all at the same time, each but the first in a thread of its own; they must not call torch there."""
+    threads = [threading.Thread(target=call) for call in calls[1:]]
+    for thread in threads:
         thread.start()
-        self()
+    calls[0]()
+    for thread in threads:
         thread.join()
 
 

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .int8 import Int8LstmWeights, int8_lstm_over_packed_words, int8_parameters, quantized_parameters
-from .lstm_native import FloatRun, NativeRun, lstm_over_packed_words_native, native_applies, native_kernel
+from .lstm_native import (
+    FloatRun,
+    NativeRun,
+    lstm_over_packed_words_native,
+    native_applies,
+    native_kernel,
+    run_together,
+)
 from .lstm_native_int8 import Int8Run, int8_lstm_over_packed_words_native, native_int8_applies
 from .lstm_packed import LstmWeights, lstm_over_packed_words
 from .lstm_triton import triton_available, triton_steps
@@ -438,7 +445,7 @@ def _both_by_native(directions, words, packed, states) -> list[tuple[Tensor, tup
         direction.native_run(one, packed, *state)
         for direction, one, state in zip(directions, words, states, strict=True)
     )
-    first.beside(second)
+    run_together((first, second))
     if first.answer or second.answer:
         return _one_after_the_other(directions, words, packed, states)  # which knows what is not finite
     return [(run.outputs, (run.outputs.index_select(0, packed.last), run.last_c)) for run in (first, second)]

@@ -222,8 +222,8 @@ def test_infinite_words_saturate_the_gates(no_fallback):
 @pytest.mark.parametrize("name", SMALL_MODELS)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_model_equals_allennlp(monkeypatch, no_fallback, name, threads):
-    pairs, beside = [], lstm_native.NativeRun.beside
-    monkeypatch.setattr(lstm_native.NativeRun, "beside", lambda *a: (pairs.append(a), beside(*a))[1])
+    pairs, together = [], lstm_native.run_together
+    monkeypatch.setitem(lstm_projection.__globals__, "run_together", lambda a: (pairs.append(a), together(a))[1])
     model = read_fixture(ALLENNLP_SMALL / name, lstm_backend="native")
     arrays = read_arrays(ALLENNLP_SMALL / name, "bilm_reset")
     before = torch.get_num_threads()
