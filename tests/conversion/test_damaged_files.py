@@ -218,9 +218,9 @@ def check_mutations(tmp_path, monkeypatch, numbers) -> dict:
     return counts
 
 
-def test_sixty_damaged_models(tmp_path, monkeypatch):
-    counts = check_mutations(tmp_path, monkeypatch, range(60))
-    assert counts["refused"] > 30 and counts["converted"] > 5
+def test_twenty_damaged_models(tmp_path, monkeypatch):
+    counts = check_mutations(tmp_path, monkeypatch, range(20))
+    assert counts["refused"] > 10 and counts["converted"] > 1
 
 
 @pytest.mark.slow

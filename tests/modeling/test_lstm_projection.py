@@ -59,8 +59,12 @@ def test_packed_equals_reference(reverse, lengths, clips, projected):
         assert largest_difference(a, b) <= TOLERANCES["parity", "float64"]
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("case", [([3, 0, 7, 2], True, 0.5, 0.3), ([1], False, None, None)], ids=["clipped", "free"])
+@pytest.mark.parametrize("reverse", [False, pytest.param(True, marks=pytest.mark.slow)])  # each one compiles
+@pytest.mark.parametrize(
+    "case",
+    [([3, 0, 7, 2], True, 0.5, 0.3), pytest.param(([1], False, None, None), marks=pytest.mark.slow)],
+    ids=["clipped", "free"],
+)
 def test_scan_equals_reference(reverse, case):
     lengths, projected, cell_clip, proj_clip = case
     weights = make_weights(projected=projected, cell=10 if projected else 6)
