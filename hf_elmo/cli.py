@@ -1,5 +1,5 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""The command `hf-elmo`: convert | embed | benchmark.
+"""The command `hf-elmo`: convert | embed | finetune | benchmark.
 
 Results go to stdout, what is going on to stderr. Exit code 0: done; 1: failed, with one line on stderr (the traceback
 with --debug); 2: wrong use; 130: interrupted. Only the subcommand that runs imports torch and transformers.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hf_elmo import __version__
+from hf_elmo.finetune import options as finetune_options
 
 FORMATS = ("safetensors", "hdf5", "npy")  # of hf_elmo.vector_files, which would load NumPy
 EXAMPLES = Path(__file__).resolve().parent / "examples"
@@ -32,6 +33,7 @@ class Command(NamedTuple):
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
     has_subcommands: bool = False
+    only_help: bool = False  # the arguments of the parser are for --help; `run` gets the words as `arguments`
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,13 +77,20 @@ def _dispatch(arguments: list[str]) -> int:
     )
     command.add_arguments(subparser)
     subparser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    words = arguments[split + 1 :]
+    if command.only_help and not {"-h", "--help"} & set(words):
+        namespace = argparse.Namespace(arguments=words)
+        return _run(command, namespace, subparser)
     # intermixed: `convert SOURCE --dtype float16 OUT` is understood as well; argparse cannot with subcommands
     parse = subparser.parse_args if command.has_subcommands else subparser.parse_intermixed_args
-    namespace = parse(arguments[split + 1 :])
+    return _run(command, parse(words), subparser)
+
+
+def _run(command: Command, namespace: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     try:
         return command.run(namespace)
     except WrongUse as error:
-        subparser.error(str(error))
+        parser.error(str(error))
 
 
 def _main_parser() -> argparse.ArgumentParser:
@@ -348,6 +357,25 @@ def _run_embed(options: argparse.Namespace) -> int:
     return 0
 
 
+# --- finetune --------------------------------------------------------------------------------------------------------
+
+
+def _run_finetune(options: argparse.Namespace) -> int:
+    from hf_elmo.finetune.command import ArgumentsError, run_command
+
+    _quieten_transformers()
+    try:
+        return run_command([word for word in options.arguments if word != "--debug"])
+    except ArgumentsError as error:
+        raise WrongUse(str(error)) from error
+    except KeyboardInterrupt:
+        if "--debug" in options.arguments:
+            raise
+        return _fail(
+            "interrupted; --resume_from_checkpoint last goes on from the last checkpoint", 128 + signal.SIGINT
+        )
+
+
 # --- benchmark -------------------------------------------------------------------------------------------------------
 
 
@@ -385,6 +413,9 @@ COMMANDS = {
         '  safe_open("vectors.safetensors", "numpy").get_tensor("0").shape',
         _add_embed_arguments,
         _run_embed,
+    ),
+    "finetune": Command(
+        finetune_options.SUMMARY, finetune_options.EXAMPLE, finetune_options.add_help, _run_finetune, only_help=True
     ),
     "benchmark": Command(
         "Measure speed on this machine, after a check that the results are right.",

@@ -1,0 +1,68 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""`results.json`: the numbers of a run and all that is needed to repeat it."""
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hf_elmo.benchmark.measuring import code_version, machine, package_version, packages
+from hf_elmo.data.splits import canonical_split, split_of_name
+
+RESULTS_NAME = "results.json"
+FURTHER_PACKAGES = ("accelerate", "datasets", "evaluate", "seqeval", "scikit-learn")
+
+
+def describe_data(source: Sequence[str], split: str) -> list[dict[str, Any]]:
+    """What the data are: each file's name, size and SHA-256; of a data set on the Hub its id and split.
+
+    Args:
+        source: files, a folder (whose files of other splits are left out), or an id.
+        split: by its usual names.
+    """
+    files: list[Path] = []
+    for item in map(Path, source):
+        if item.is_dir():
+            inside = sorted(path for path in item.rglob("*") if path.is_file())
+            files += [path for path in inside if split_of_name(path.name) in (None, canonical_split(split))]
+        elif item.is_file():
+            files.append(item)
+        else:
+            return [{"id": " ".join(source), "split": split}]
+    return [{"file": file.name, "bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files]
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def all_packages() -> dict[str, str]:
+    """Versions of what a run depends on, as far as it is installed."""
+    further = {name: package_version(name) for name in FURTHER_PACKAGES}
+    return {**packages(), **{name: version for name, version in further.items() if version is not None}}
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command of a run, as one would type it."""
+    return shlex.join(["hf-elmo", "finetune", *arguments])
+
+
+def write_results(folder: Path, content: dict[str, Any], threads: int) -> dict[str, Any]:
+    """Write results.json with code, packages and machine added to the content; returns it whole."""
+    content = {**content, "code": code_version(), "packages": all_packages(), "machine": machine(threads)}
+    write_atomically(folder / RESULTS_NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return content
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file in one step: a reader sees the old file or the new one, never half of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(part, path)

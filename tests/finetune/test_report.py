@@ -1,0 +1,32 @@
+"""What the result file says about data, code and command."""
+
+import hashlib
+import json
+
+from hf_elmo.finetune import report
+
+
+def test_files_are_known_by_their_hash_and_others_of_the_folder_are_not_named(tmp_path):
+    for name in ("train.a", "train.b", "dev.a", "labels.json"):
+        (tmp_path / name).write_text(name)
+    found = report.describe_data([str(tmp_path)], "train")
+    assert [one["file"] for one in found] == ["labels.json", "train.a", "train.b"]
+    assert found[1] == {"file": "train.a", "bytes": 7, "sha256": hashlib.sha256(b"train.a").hexdigest()}
+    assert report.describe_data([str(tmp_path / "dev.a"), str(tmp_path / "train.a")], "train")[0]["file"] == "dev.a"
+    assert report.describe_data(["org/name"], "test") == [{"id": "org/name", "split": "test"}]
+
+
+def test_the_command_can_be_typed_again():
+    assert (
+        report.command_line(["--train_data", "my file", "x'y"])
+        == """hf-elmo finetune --train_data 'my file' 'x'"'"'y'"""
+    )
+
+
+def test_a_result_file_is_written_in_one_step(tmp_path):
+    (tmp_path / "results.json").write_text("old")
+    whole = report.write_results(tmp_path, {"run": {"seed": 1}, "name": "Zoë"}, threads=3)
+    assert json.loads((tmp_path / "results.json").read_text(encoding="utf-8")) == whole
+    assert whole["machine"]["threads"] == 3 and {"torch", "transformers", "datasets"} <= set(whole["packages"])
+    assert set(whole["code"]) >= {"commit", "dirty"}
+    assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
