@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 
 import pytest
 from support import ROOT
@@ -27,8 +28,8 @@ def test_ci_runs_the_readmes_commands(name):
 
 def test_both_languages_give_the_same_commands():
     english, chinese = (blocks(name) for name in READMES)
-    assert set(english) == {"try", "test", "python"}
-    assert english["try"] == chinese["try"] and english["test"] == chinese["test"]
+    assert set(english) == {"try", "test", "python", "finetune"}
+    assert all(english[name] == chinese[name] for name in ("try", "test", "finetune"))
 
     def code(block):
         return [line.split("#")[0].rstrip() for line in block.splitlines()]
@@ -64,3 +65,18 @@ def test_python_block_runs(tried, name, monkeypatch, capsys):
     monkeypatch.chdir(tried)
     exec(compile(blocks(name)["python"], name, "exec"), {})
     assert "torch.Size([2, 10, 24])" in capsys.readouterr().out
+
+
+def test_the_tagger_learns_its_sentences(tmp_path, monkeypatch):
+    """The commands of "Fine-tuning", the second by the installed package's entry."""
+    from transformers import pipeline
+
+    from hf_elmo.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    first, second = blocks("README.md")["finetune"].split("\n", 1)
+    subprocess.run(first, shell=True, check=True)
+    (command,) = hf_elmo_commands(second)
+    assert main(command) == 0
+    found = pipeline("token-classification", "tagger", trust_remote_code=True)("Anna runs")
+    assert [(item["word"], item["entity"]) for item in found][0] == ("Anna", "B-PER")
