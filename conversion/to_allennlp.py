@@ -12,6 +12,8 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 
 from hf_elmo.modeling.configuration_elmo import ElmoConfig
+from hf_elmo.modeling.lm_vocabulary import CONVERTED_HEAD, first_word
+from hf_elmo.modeling.tokenization_elmo import ElmoTokenizer
 
 from .allennlp import SOFTMAX
 from .errors import ConversionError, name_some
@@ -40,7 +42,8 @@ def convert_to_allennlp(
     form: float32, `MultiRNNCell/Cell0`, no padding row. `out` appears when it is complete.
 
     Args:
-        folder: with config.json and model.safetensors; a fine-tuned model with a head is taken without its head.
+        folder: with config.json and model.safetensors; a fine-tuned model is taken without the head of its task, an
+            `ElmoForPreTraining` with its softmax and the words of the tokenizer beside it.
         out: folder to make: options.json, weights.hdf5, and softmax_weights.hdf5 and vocab.txt if there are such.
         softmax: `"beside"` in a file of its own, `"inside"` weights.hdf5, or `"none"`.
         overwrite: replace `out` if it is empty or holds just such files.
@@ -59,13 +62,15 @@ def convert_to_allennlp(
     needed = f"holds not just {name_some(sorted(FILES_OF_ALLENNLP))}"
     check_target(out, [weights], overwrite, is_allennlp_folder, needed)
     notes: list[str] = []
-    tensors = _read_model(weights, config, notes)
+    tensors, own_head = _read_model(weights, config, notes)
     table = hdf5_table(config)
     datasets = to_source(table, tensors)
     _move_forget_bias(config, datasets, notes)
     for note in notes:
         say(f"note: {note}")
-    head = _read_head(folder, config) if softmax != "none" else None
+    head = None
+    if softmax != "none":
+        head = _read_head(folder, config) if own_head is None else own_head
     try:
         with staged_folder(out) as staged:
             with open(staged / "options.json", "w", encoding="utf-8") as file:
@@ -75,7 +80,9 @@ def convert_to_allennlp(
             write_hdf5(staged / "weights.hdf5", {**datasets, **inside})
             if head is not None and softmax == "beside":
                 write_hdf5(staged / "softmax_weights.hdf5", head)
-            if (folder / "vocab.txt").is_file():
+            if head is not None and own_head is not None:
+                _write_vocabulary(folder, staged, config)
+            elif (folder / "vocab.txt").is_file():
                 shutil.copyfile(folder / "vocab.txt", staged / "vocab.txt")
             files = [file_facts(path, path.stem) for path in sorted(staged.iterdir())]
     except OSError as error:
@@ -112,11 +119,19 @@ def _read_config(folder: Path) -> ElmoConfig:
     return config
 
 
-def _read_model(path: Path, config: ElmoConfig, notes: list[str]) -> dict[str, np.ndarray]:
+def _read_model(
+    path: Path, config: ElmoConfig, notes: list[str]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+    """The encoder's tensors, and the softmax of an `ElmoForPreTraining`, a row for each word of the vocabulary."""
     if not path.is_file():
         raise ConversionError(f"{path} is missing; needed is the model in one file, as save_pretrained writes it")
     tensors = load_tensors(path)
+    head = None
     if any(name.startswith(BASE_PREFIX) for name in tensors):
+        names = ("lm_head.weight", "lm_head.bias")
+        if all(name in tensors for name in names):
+            words = slice(first_word(config), None)
+            head = _as_softmax(path.name, config, {name[8:]: tensors.pop(name)[words] for name in names})
         others = [name for name in tensors if not name.startswith(BASE_PREFIX)]
         tensors = {name[len(BASE_PREFIX) :]: value for name, value in tensors.items() if name.startswith(BASE_PREFIX)}
         if others:
@@ -130,7 +145,7 @@ def _read_model(path: Path, config: ElmoConfig, notes: list[str]) -> dict[str, n
             )
     arrays = {name: as_float32(path.name, name, tensor.to(torch.float32).numpy()) for name, tensor in tensors.items()}
     _note_mixes(config, arrays, notes)
-    return arrays
+    return arrays, head
 
 
 def _note_mixes(config: ElmoConfig, arrays: Mapping[str, np.ndarray], notes: list[str]) -> None:
@@ -167,14 +182,32 @@ def _move_forget_bias(config: ElmoConfig, datasets: dict[str, np.ndarray], notes
 
 
 def _read_head(folder: Path, config: ElmoConfig) -> dict[str, np.ndarray] | None:
-    path = folder / "lm_head.safetensors"
+    path = folder / CONVERTED_HEAD
     if not path.is_file():
         return None
-    tensors = load_tensors(path)
+    return _as_softmax(path.name, config, load_tensors(path))
+
+
+def _as_softmax(file_name: str, config: ElmoConfig, tensors: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """bilm-tf's datasets of weight (words, D) and bias (words,)."""
     found = {name: Found(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for name, t in tensors.items()}
     words = tensors["bias"].shape[0] if "bias" in tensors and tensors["bias"].dim() == 1 else 0
     check_tensors(
-        path.name, found, {"weight": (words, config.projection_size), "bias": (words,)}, "tensor", "config.json"
+        file_name, found, {"weight": (words, config.projection_size), "bias": (words,)}, "tensor", "config.json"
     )
     names = dict(zip(("weight", "bias"), SOFTMAX, strict=True))
-    return {names[name]: as_float32(path.name, name, t.to(torch.float32).numpy()) for name, t in tensors.items()}
+    return {names[name]: as_float32(file_name, name, t.to(torch.float32).numpy()) for name, t in tensors.items()}
+
+
+def _write_vocabulary(folder: Path, staged: Path, config: ElmoConfig) -> None:
+    """The words of the softmax's rows, in their order."""
+    try:
+        tokenizer = ElmoTokenizer.from_pretrained(folder)
+        if len(tokenizer) != config.vocab_size:
+            raise ValueError(f"it has {len(tokenizer)} words, the softmax {config.vocab_size}")
+        tokenizer.save_vocabulary(str(staged))
+    except (ValueError, OSError) as error:
+        raise ConversionError(
+            f"the words of the softmax cannot be written, {folder} has no fitting tokenizer: {error}. Save the model's "
+            "tokenizer there, or leave the softmax away (softmax='none')"
+        ) from error

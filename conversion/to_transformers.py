@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from hf_elmo.modeling.lm_vocabulary import CONVERTED_HEAD
 from hf_elmo.modeling.modeling_elmo import ElmoModel
 from hf_elmo.modeling.tokenization_elmo import ElmoTokenizer
 
@@ -29,7 +30,6 @@ from .verify import quiet, verify_folder
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 REPORT = "conversion.json"
-LM_HEAD = "lm_head.safetensors"
 VOCABULARY = "vocab.txt"
 
 
@@ -60,7 +60,8 @@ def convert(
             only `*softmax*.hdf5` and its `vocab.txt` are used as well.
         out: folder to make.
         options, weights: the two files, instead of or in addition to `source`.
-        softmax: HDF5 file with `softmax/W` (V, D) and `softmax/b` (V,), saved as lm_head.safetensors.
+        softmax: HDF5 file with `softmax/W` (V, D) and `softmax/b` (V,), saved as lm_head.safetensors, where
+            `ElmoForPreTraining.from_pretrained` finds it; needs its vocabulary (`vocab`) for that.
         vocab: vocabulary file of bilm-tf, a word a line; line n becomes token id n + 1 (from 0).
         token_embeddings: HDF5 file with `embedding` (V, D), compared with the character encoder word by word.
         dtype: how weights are stored: `"float32"`, `"float16"` or `"bfloat16"`.
@@ -145,7 +146,7 @@ def _build(
     tokenizer.save_pretrained(folder)
     if source.softmax is not None:
         weight, bias = (torch.from_numpy(array).to(DTYPES[dtype]) for array in source.softmax)
-        save_file({"weight": weight, "bias": bias}, folder / LM_HEAD, metadata={"format": "pt"})
+        save_file({"weight": weight, "bias": bias}, folder / CONVERTED_HEAD, metadata={"format": "pt"})
     if files.vocab is not None:
         shutil.copyfile(files.vocab, folder / VOCABULARY)
     say("computing checksums")

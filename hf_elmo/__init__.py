@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hf_elmo.modeling import (
         ElmoConfig,
         ElmoForMultipleChoice,
+        ElmoForPreTraining,
         ElmoForQuestionAnswering,
         ElmoForSequenceClassification,
         ElmoForTokenClassification,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "ElmoConfig": "hf_elmo.modeling",
     "ElmoForMultipleChoice": "hf_elmo.modeling",
+    "ElmoForPreTraining": "hf_elmo.modeling",
     "ElmoForQuestionAnswering": "hf_elmo.modeling",
     "ElmoForSequenceClassification": "hf_elmo.modeling",
     "ElmoForTokenClassification": "hf_elmo.modeling",
@@ -46,6 +48,7 @@ _MODULE_OF = {
 __all__ = [
     "ElmoConfig",
     "ElmoForMultipleChoice",
+    "ElmoForPreTraining",
     "ElmoForQuestionAnswering",
     "ElmoForSequenceClassification",
     "ElmoForTokenClassification",

@@ -4,6 +4,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForMultipleChoice,
+    AutoModelForPreTraining,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -13,6 +14,7 @@ from transformers import (
 from hf_elmo.modeling import (
     ElmoConfig,
     ElmoForMultipleChoice,
+    ElmoForPreTraining,
     ElmoForQuestionAnswering,
     ElmoForSequenceClassification,
     ElmoForTokenClassification,
@@ -23,6 +25,7 @@ from hf_elmo.modeling import (
 _MODELS = {
     AutoModel: ElmoModel,
     AutoModelForMultipleChoice: ElmoForMultipleChoice,
+    AutoModelForPreTraining: ElmoForPreTraining,
     AutoModelForQuestionAnswering: ElmoForQuestionAnswering,
     AutoModelForSequenceClassification: ElmoForSequenceClassification,
     AutoModelForTokenClassification: ElmoForTokenClassification,

@@ -12,6 +12,8 @@ huggingface_hub, numpy and the standard library, and nothing else.
 
 from .configuration_elmo import ElmoConfig
 from .crf import Crf
+from .lm_scoring import SentenceScore, Substitute
+from .lm_vocabulary import VocabularyChange
 from .lstm_projection import LstmProjection, LstmWeights, lstm_projection
 from .modeling_elmo import ElmoModel, ElmoModelOutput, ElmoPreTrainedModel
 from .modeling_elmo_heads import (
@@ -20,6 +22,7 @@ from .modeling_elmo_heads import (
     ElmoForSequenceClassification,
     ElmoForTokenClassification,
 )
+from .modeling_elmo_pretraining import ElmoForPreTraining, ElmoForPreTrainingOutput
 from .scalar_mix import ScalarMix
 from .softmax_losses import LogUniformSample, chunked_cross_entropy, log_uniform_sample, sampled_softmax_loss
 from .static_vectors import StaticVectorsReport
@@ -29,6 +32,8 @@ __all__ = [
     "Crf",
     "ElmoConfig",
     "ElmoForMultipleChoice",
+    "ElmoForPreTraining",
+    "ElmoForPreTrainingOutput",
     "ElmoForQuestionAnswering",
     "ElmoForSequenceClassification",
     "ElmoForTokenClassification",
@@ -40,7 +45,10 @@ __all__ = [
     "LstmProjection",
     "LstmWeights",
     "ScalarMix",
+    "SentenceScore",
     "StaticVectorsReport",
+    "Substitute",
+    "VocabularyChange",
     "chunked_cross_entropy",
     "log_uniform_sample",
     "lstm_projection",

@@ -16,6 +16,7 @@ from transformers.configuration_utils import PreTrainedConfig  # noqa: E402
 AUTO_MAP = {
     "AutoConfig": "configuration_elmo.ElmoConfig",
     "AutoModel": "modeling_elmo.ElmoModel",
+    "AutoModelForPreTraining": "modeling_elmo_pretraining.ElmoForPreTraining",
     "AutoModelForTokenClassification": "modeling_elmo_heads.ElmoForTokenClassification",
     "AutoModelForSequenceClassification": "modeling_elmo_heads.ElmoForSequenceClassification",
     "AutoModelForQuestionAnswering": "modeling_elmo_heads.ElmoForQuestionAnswering",
@@ -83,6 +84,10 @@ class ElmoConfig(PreTrainedConfig):
         static_embedding_size (`int`, defaults to 0): width of a static vector of each word of the vocabulary, beside
             the ELMo vector; `model.load_static_vectors` fills them from a word2vec or GloVe file. 0 for none.
         freeze_static_embeddings (`bool`, defaults to `True`): the static vectors do not learn.
+        lstm_dropout (`float`, defaults to 0.1): in the training of [`ElmoForPreTraining`], on the input of every LSTM
+            layer and on the top layer; bilm-tf's `dropout`.
+        num_sampled (`int`, defaults to 0): words drawn for the softmax in the training of [`ElmoForPreTraining`]; 0 for
+            the full softmax. bilm-tf's `n_negative_samples_batch`, 8192 of 793,471 in the original.
 
     Raises:
         StrictDataclassError, ValueError: a value has the wrong type, is out of range, or contradicts another; the
@@ -122,6 +127,8 @@ class ElmoConfig(PreTrainedConfig):
     use_crf: bool = False
     static_embedding_size: int = 0
     freeze_static_embeddings: bool = True
+    lstm_dropout: float | int = 0.1
+    num_sampled: int = 0
     pad_token_id: int | None = 0
     bos_token_id: int | None = 1
     eos_token_id: int | None = 2
@@ -177,7 +184,7 @@ class ElmoConfig(PreTrainedConfig):
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("num_highway_layers", "static_embedding_size"):
+        for name in ("num_highway_layers", "static_embedding_size", "num_sampled"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
         if self.num_characters < 262:
@@ -219,7 +226,7 @@ class ElmoConfig(PreTrainedConfig):
             bound = getattr(self, name)
             if bound is not None and not 0 < bound < float("inf"):
                 raise ValueError(f"{name} must be a positive number, or None for no clipping, got {bound}")
-        for name in ("embedding_dropout", "classifier_dropout"):
+        for name in ("embedding_dropout", "classifier_dropout", "lstm_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be a share of at least 0 and below 1, got {getattr(self, name)}")
 

@@ -31,6 +31,7 @@ from .word_layout import WordLayout
 if TYPE_CHECKING:
     # Never run. transformers copies the files it sees imported here, so a saved encoder can be loaded with every head.
     from .modeling_elmo_heads import ElmoForTask  # noqa: F401
+    from .modeling_elmo_pretraining import ElmoForPreTraining  # noqa: F401
 
 logger = logging.get_logger(__name__)
 

@@ -36,6 +36,12 @@ TOLERANCES = {
     ("softmax_loss_sum", "bfloat16"): 1e-2,
     # TensorFlow's float32 loss and counts, and ours in float64: log((k + 2) / (k + 1)) loses digits there.
     ("recorded_softmax_loss", "float32"): 1e-6,
+    # bilm-tf's six updates: it computes in float32, so float64 is as far from it as its own rounding (5e-7 seen).
+    ("recorded_training", "float32"): 1e-5,
+    ("recorded_training", "float64"): 1e-6,
+    # Log-probabilities of magnitude 10 and below, of a few words: another order of summation.
+    ("log_probability", "float64"): 1e-11,
+    ("log_probability", "float32"): 2e-5,
     # The definition's 1 - (1 - P)^tries loses digits, and so does 1 / V against log((V + 1) / V) for the rarest word.
     ("sampled_definition", "float64"): 1e-10,
     ("rare_count_relative", "float64"): 1e-5,

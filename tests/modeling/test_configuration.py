@@ -40,6 +40,8 @@ HEAD_SHAPING = {
 HEAD_ACTING = {"embedding_dropout": 0.3, "classifier_dropout": 0.3}
 # Fields that choose what learns, tested in test_heads_training.py and test_static_vectors.py.
 FREEZING = {"freeze_encoder", "freeze_static_embeddings"}
+# Fields of the language models, tested in test_pretraining.py and test_pretraining_sampled.py.
+PRETRAINING = {"lstm_dropout", "num_sampled"}
 
 # Fields with a test of their own below, and fields the encoder only hands on: the tokenizer and language-model heads
 # use them (that they agree with the tokenizer is tested where they are written, in tests/conversion).
@@ -49,7 +51,7 @@ HANDED_ON = {"pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id", "ti
 
 def test_no_field_is_forgotten():
     own = set(ElmoConfig.__annotations__)
-    of_heads = set(HEAD_SHAPING) | set(HEAD_ACTING) | FREEZING
+    of_heads = set(HEAD_SHAPING) | set(HEAD_ACTING) | FREEZING | PRETRAINING
     assert own - {"model_type"} == set(SHAPING) | set(ACTING) | ELSEWHERE | HANDED_ON | of_heads
 
 

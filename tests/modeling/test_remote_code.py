@@ -140,6 +140,7 @@ def test_saved_folder_holds_exactly_what_is_needed(saved):
     assert auto_map == {
         "AutoConfig": "configuration_elmo.ElmoConfig",
         "AutoModel": "modeling_elmo.ElmoModel",
+        "AutoModelForPreTraining": "modeling_elmo_pretraining.ElmoForPreTraining",
         **{f"AutoModelFor{head}": f"modeling_elmo_heads.ElmoFor{head}" for head in heads},
     }
 

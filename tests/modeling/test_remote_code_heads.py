@@ -13,6 +13,7 @@ from elmo_builders import largest_difference, tiny_config
 
 from hf_elmo.modeling import (
     ElmoForMultipleChoice,
+    ElmoForPreTraining,
     ElmoForQuestionAnswering,
     ElmoForSequenceClassification,
     ElmoForTokenClassification,
@@ -25,6 +26,7 @@ HEADS = {
     "AutoModelForSequenceClassification": ElmoForSequenceClassification,
     "AutoModelForQuestionAnswering": ElmoForQuestionAnswering,
     "AutoModelForMultipleChoice": ElmoForMultipleChoice,
+    "AutoModelForPreTraining": ElmoForPreTraining,
 }
 TEXT, PAIR = "Anna sat by the river bank; 北京 😀", "Where did she sit?"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
