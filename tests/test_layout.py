@@ -45,13 +45,8 @@ def test_wheel_holds_all_modules_and_nothing_else(tmp_path):
     )
     (wheel,) = tmp_path.glob("*.whl")
     files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    expected = {
-        path.relative_to(ROOT).as_posix().replace(f"{top}/", f"hf_elmo/{top}/", 1)
-        for top in ("modeling", "conversion", "model_cards")
-        for path in (ROOT / top).glob("*.py")
-    }
-    for folder in (ROOT / "hf_elmo", ROOT / "hf_elmo" / "benchmark"):
-        expected |= {path.relative_to(ROOT).as_posix() for path in folder.glob("*.py")}
+    folders = [package.replace(".", "/") for package in SETTINGS["packages"]]
+    expected = {f"{folder}/{path.name}" for folder in folders for path in (ROOT / folder).glob("*.py")}
     expected |= {
         path.relative_to(ROOT).as_posix() for path in (ROOT / "hf_elmo" / "examples").iterdir() if path.is_file()
     }
