@@ -285,60 +285,6 @@ class WordTable:
         return np.frombuffer(flat, np.int16).reshape(-1, self.width)
 
 
-def as_samples(text, text_pair, split: bool) -> tuple[list, bool]:
-    """The texts or pairs of texts as a list, and whether they were given as a batch."""
-    batched = isinstance(text, list | tuple) and (not split or bool(text) and isinstance(text[0], list | tuple))
-    if not batched:
-        return [(text, text_pair)] if text_pair else [text], False
-    if not text:
-        raise ValueError("the batch of texts is empty; give at least one text")
-    if text_pair is None:
-        return list(text), True
-    if not isinstance(text_pair, list | tuple) or len(text_pair) != len(text):
-        raise ValueError(
-            f"text is a batch of {len(text)}, so text_pair must be a list of as many, got "
-            + (f"{len(text_pair)}" if isinstance(text_pair, list | tuple) else type(text_pair).__name__)
-        )
-    return list(zip(text, text_pair, strict=True)), True
-
-
-def find_words(wanted: np.ndarray, ends: np.ndarray, encodings, samples, owners, split: bool):
-    """Spelling of the words at the wanted places of a flattened batch.
-
-    Args:
-        wanted: (N,) bool, over all encodings one after another.
-        ends: where each encoding ends among the N.
-        samples: texts or lists of words, or pairs of them; encoding e comes from `samples[owners[e]]`.
-        split: samples hold words rather than texts.
-    Returns:
-        the positions among N, without those of sentence marks, and the word at each.
-    """
-    positions: list[int] = []
-    words: list[str] = []
-    places = np.flatnonzero(wanted)
-    starts = np.concatenate([[0], ends])
-    bounds = np.searchsorted(places, starts).tolist()
-    for e in np.flatnonzero(np.diff(bounds)).tolist():
-        encoding, sample = encodings[e], samples[owners[e]]
-        paired = not isinstance(sample, str) and not (split and (not sample or isinstance(sample[0], str)))
-        here = places[bounds[e] : bounds[e + 1]]
-        columns = (here - starts[e]).tolist()
-        # The lists of an encoding cost a fixed sum for each of its tokens, single questions three times as much.
-        if 3 * len(columns) > len(encoding):
-            every_span = encoding.word_ids if split else encoding.offsets
-            spans = [every_span[column] for column in columns]
-        else:
-            spans = [encoding.token_to_word(c) if split else encoding.token_to_chars(c) for c in columns]
-        sequences = [encoding.token_to_sequence(c) for c in columns] if paired else [0] * len(columns)
-        for position, span, sequence in zip(here.tolist(), spans, sequences, strict=True):
-            if span is None or span == (0, 0):  # a mark of the template
-                continue
-            source = sample[sequence] if paired else sample
-            positions.append(position)
-            words.append(source[span] if split else source[span[0] : span[1]])
-    return np.array(positions, np.int64), words
-
-
 def pad_char_ids(char_ids, given, padded, width: int, left: bool) -> list[np.ndarray]:
     """Rows of zeros in front of or behind the character ids of each example, where its `input_ids` were padded.
 
@@ -434,11 +380,9 @@ __all__ = [
     "STAND_IN",
     "EncodedCorpus",
     "WordTable",
-    "as_samples",
     "build_backend",
     "build_pre_tokenizer",
     "commonest_words",
-    "find_words",
     "frame_sentences",
     "number_corpus",
     "number_words",

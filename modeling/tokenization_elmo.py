@@ -19,11 +19,9 @@ from .character_encoding import (
     STAND_IN,
     EncodedCorpus,
     WordTable,
-    as_samples,
     build_backend,
     build_pre_tokenizer,
     commonest_words,
-    find_words,
     frame_sentences,
     number_corpus,
     number_words,
@@ -33,6 +31,7 @@ from .character_encoding import (
     warn_of_cut_words,
     words_to_char_ids,
 )
+from .text_samples import advice_on_truncation, as_samples, find_words, hide_stand_ins, one_token_each
 
 
 class ElmoTokenizer(TokenizersBackend):
@@ -211,6 +210,8 @@ class ElmoTokenizer(TokenizersBackend):
                 unknown |= (flat_ids == table.pad_id) & (flat_mask == 1)
             owners = encoded.get("overflow_to_sample_mapping", range(len(ids)))
             positions, words = find_words(unknown, ends, encoded.encodings, samples, owners, is_split_into_words)
+            if is_split_into_words and "offset_mapping" in encoded:
+                hide_stand_ins(encoded["offset_mapping"], ends, positions, words)
             if (normalizer := self.backend_tokenizer.normalizer) is not None:
                 words = [normalizer.normalize_str(LONE_SURROGATE.sub("", word)) for word in words]
             for place in positions[flat_ids[positions] == table.pad_id].tolist() if table.pad_id is not None else ():
@@ -248,7 +249,7 @@ class ElmoTokenizer(TokenizersBackend):
         try:
             if split:
                 backend.pre_tokenizer = None
-                samples = self._one_token_each(samples)
+                samples = one_token_each(backend, samples, self._changes_words())
             try:
                 return super()._encode_plus(samples, **kwargs)
             except TypeError:
@@ -256,32 +257,13 @@ class ElmoTokenizer(TokenizersBackend):
                 if cleaned == samples:
                     raise
                 return super()._encode_plus(cleaned, **kwargs)
+        except BaseException as error:  # a panic of the backend is no Exception
+            if (advice := advice_on_truncation(error, kwargs)) is None:
+                raise
+            raise ValueError(advice) from error
         finally:
             if split:
                 backend.pre_tokenizer = pre_tokenizer
-
-    def _one_token_each(self, samples: list) -> list:
-        """Samples of words in which every word is exactly one token of the backend; its pre-tokenizer is off."""
-        backend = self.backend_tokenizer
-        risky = self._changes_words()
-        if risky:
-            backend.no_truncation()
-            backend.no_padding()
-        known: dict[str, str] = {}
-
-        def safe(word):
-            if word not in known:
-                spelt = STAND_IN if word == "" else replace_surrogates(word)
-                fits = not risky or len(backend.encode([spelt], is_pretokenized=True, add_special_tokens=False)) == 1
-                known[word] = spelt if fits else STAND_IN * len(word)
-            return known[word]
-
-        def safe_sequence(sequence):
-            if sequence and not isinstance(sequence[0], str):
-                return tuple(map(safe_sequence, sequence))  # a pair
-            return [safe(word) for word in sequence] if risky or "" in sequence else sequence
-
-        return list(map(safe_sequence, samples))
 
     def encode_corpus(
         self, sentences: Iterable[str | Sequence[str]], add_special_tokens: bool = True, char_ids: bool = True
