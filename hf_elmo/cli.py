@@ -1,5 +1,5 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""The command `hf-elmo`: convert | embed | finetune | benchmark.
+"""The command `hf-elmo`: convert | embed | finetune | prepare-corpus | benchmark.
 
 Results go to stdout, what is going on to stderr. Exit code 0: done; 1: failed, with one line on stderr (the traceback
 with --debug); 2: wrong use; 130: interrupted. Only the subcommand that runs imports torch and transformers.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hf_elmo import __version__
+from hf_elmo.corpus import command as corpus_command
 from hf_elmo.finetune import options as finetune_options
 
 FORMATS = ("safetensors", "hdf5", "npy")  # of hf_elmo.vector_files, which would load NumPy
@@ -376,6 +377,15 @@ def _run_finetune(options: argparse.Namespace) -> int:
         )
 
 
+# --- prepare-corpus --------------------------------------------------------------------------------------------------
+
+
+def _run_prepare_corpus(options: argparse.Namespace) -> int:
+    from hf_elmo.corpus import run
+
+    return run(options)
+
+
 # --- benchmark -------------------------------------------------------------------------------------------------------
 
 
@@ -416,6 +426,9 @@ COMMANDS = {
     ),
     "finetune": Command(
         finetune_options.SUMMARY, finetune_options.EXAMPLE, finetune_options.add_help, _run_finetune, only_help=True
+    ),
+    "prepare-corpus": Command(
+        corpus_command.SUMMARY, corpus_command.EXAMPLE, corpus_command.add_arguments, _run_prepare_corpus
     ),
     "benchmark": Command(
         "Measure speed on this machine, after a check that the results are right.",
