@@ -124,10 +124,14 @@ def native_convolution(embedded: Tensor, weight: Tensor, bias: Tensor, copies: W
         bias: (filters,)
     Returns:
         (n, filters)
+    Raises:
+        ValueError: the words are shorter than the filters.
     """
     kernel = native_kernel()
     assert kernel is not None
     (count, columns, size), (filters, _, span) = embedded.shape, weight.shape
+    if columns < span:
+        raise ValueError(f"words of {columns} characters are shorter than a filter of {span}; give more columns")
     wide = _whole_panels(kernel, filters)
 
     def pack(weight: Tensor) -> Tensor:

@@ -259,12 +259,16 @@ class NativeRun:
 
 def run_together(calls: Sequence[Callable[[], Any]]) -> None:
     """Run all at the same time, each but the first in a thread of its own; they must not call torch there."""
-    threads = [threading.Thread(target=call) for call in calls[1:]]
-    for thread in threads:
-        thread.start()
-    calls[0]()
-    for thread in threads:
-        thread.join()
+    started: list[threading.Thread] = []
+    try:
+        for call in calls[1:]:
+            thread = threading.Thread(target=call)
+            thread.start()
+            started.append(thread)
+        calls[0]()
+    finally:
+        for thread in started:  # whatever happens: they write to tensors of the caller
+            thread.join()
 
 
 class FloatRun(NativeRun):

@@ -132,6 +132,8 @@ class ElmoForPreTraining(ElmoPreTrainedModel):
     ) -> nn.Embedding:
         """As `ElmoModel.resize_token_embeddings`; the softmax gets the mean of its rows for each new word."""
         embeddings = super().resize_token_embeddings(new_num_tokens, pad_to_multiple_of, mean_resizing)
+        if self.config.vocab_size == self.lm_head.out_features:
+            return embeddings  # optimisers hold these parameters
         known = min(self.config.vocab_size, self.lm_head.out_features)
         self.lm_head = change_rows(self.lm_head, self.config, {row: row for row in range(known)})
         return embeddings

@@ -212,6 +212,10 @@ def _check(options: argparse.Namespace, explicit: dict[str, Any]) -> None:
         raise ArgumentsError("--cache_features needs --freeze_encoder: the features of an encoder that learns change")
     if options.freeze_encoder and (options.gradual_unfreezing or options.encoder_learning_rate is not None):
         raise ArgumentsError("--freeze_encoder leaves nothing to --gradual_unfreezing and --encoder_learning_rate")
+    if explicit.get("push_to_hub"):
+        raise ArgumentsError(
+            "--push_to_hub would publish the model before its results and card exist; after the run: hf upload ORG/NAME FOLDER"
+        )
     if options.use_crf and options.task != "tagging":
         raise ArgumentsError("--use_crf is for --task tagging")
     if not 0 < options.layer_decay <= 1:

@@ -117,7 +117,9 @@ def _override(config: Any, arguments: ModelArguments) -> None:
         if arguments.task_head is not None:
             changes["task_head"] = arguments.task_head
         changes |= {"use_crf": True} if arguments.use_crf else {}
-        changes |= {"freeze_encoder": True} if arguments.freeze_encoder else {}
+        changes.setdefault("freeze_encoder", arguments.freeze_encoder)  # an earlier stage may have frozen it
+        if arguments.model is None:
+            changes["weight_format"] = "float"  # 8 bits are made of trained weights
     else:
         for option in ELMO_ONLY:
             if getattr(arguments, option):

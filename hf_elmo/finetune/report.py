@@ -50,8 +50,16 @@ def all_packages() -> dict[str, str]:
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """The command of a run, as one would type it."""
-    return shlex.join(["hf-elmo", "finetune", *arguments])
+    """The command of a run, as one would type it, without secrets."""
+    words = ["hf-elmo", "finetune", *arguments]
+    for place, word in enumerate(words):
+        name, equals, _ = word.partition("=")
+        if name.replace("-", "_") == "__hub_token":
+            if equals:
+                words[place] = f"{name}=..."
+            elif place + 1 < len(words):
+                words[place + 1] = "..."
+    return shlex.join(words)
 
 
 def write_results(folder: Path, content: dict[str, Any], threads: int) -> dict[str, Any]:

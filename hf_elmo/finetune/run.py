@@ -27,6 +27,8 @@ from hf_elmo.finetune.tasks import TASK_CLASSES, Task, problem_type
 from hf_elmo.finetune.trainer import FinetuneTrainer, Rates
 
 SPLITS = ("train", "validation", "test")
+# Ends of names of metrics that are the better, the smaller they are.
+ERRORS = ("loss", "error", "mse", "mae", "wer", "cer", "ter", "perplexity")
 
 
 def finetune(arguments: Sequence[str]) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def finetune(arguments: Sequence[str]) -> dict[str, Any]:
         held = {name: _encode(settings, task, name, data, prepared) for name, data in datasets.items()}
         baseline = {name: task.score(task.baseline(data), data) for name, data in datasets.items() if name != "train"}
         _choose_best_metric(settings, task, baseline)
+        _check_smoothing(settings, prepared.model.config)
         features = _features(settings, prepared, held)
         trainer = _make_trainer(settings, task, prepared, held, features)
         for line in plan_lines(settings, task, trainer, prepared, held, baseline, checkpoint):
@@ -222,9 +225,19 @@ def _choose_best_metric(settings: Settings, task: Task, baseline: dict[str, dict
     asked = settings.given.get("metric_for_best_model")
     if asked is None and scores:
         training.metric_for_best_model = task.best_metric() if task.best_metric() in scores else next(iter(scores))
-        training.greater_is_better = settings.given.get("greater_is_better", True)
     elif asked is not None and asked.removeprefix("eval_") not in ("loss", *scores):
         raise ArgumentsError(f"--metric_for_best_model {asked}: needed is one of loss, {', '.join(scores)}")
+    if training.metric_for_best_model is not None and "greater_is_better" not in settings.given:
+        training.greater_is_better = not training.metric_for_best_model.endswith(ERRORS)
+
+
+def _check_smoothing(settings: Settings, config: Any) -> None:
+    """Trainer's label smoothing takes the labels away and computes a cross entropy of its own."""
+    kind = getattr(config, "problem_type", None)
+    if settings.training.label_smoothing_factor and getattr(config, "use_crf", False):
+        raise ArgumentsError("--label_smoothing_factor leaves a CRF untrained: give one of the two")
+    if settings.training.label_smoothing_factor and kind in ("regression", "multi_label_classification"):
+        raise ArgumentsError(f"--label_smoothing_factor is for one of several labels, not for {kind}")
 
 
 def _make_trainer(
@@ -286,4 +299,5 @@ def _evaluate(
         rows = getattr(task, "details", None) or [{"prediction": one} for one in predictions]
         path = Path(str(settings.training.output_dir)) / f"predictions_{name}.jsonl"
         report.write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    return scores | ({} if loss is None else {"loss": float(loss)})
+    # Without a label that the training data have there is no loss.
+    return scores | ({} if loss is None or not math.isfinite(loss) else {"loss": float(loss)})

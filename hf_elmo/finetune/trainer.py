@@ -26,14 +26,17 @@ class FinetuneTrainer(Trainer):
     Args:
         rates: of the groups.
         encoder_is_frozen: keep the encoder in eval mode, so that a word has the same vector every time.
-        token_loss: the loss is a mean over tokens: batches and processes count by their tokens, not alike.
+        token_loss: the loss is a mean over tokens: with ELMo, batches and processes count by their tokens, not alike.
     """
 
     def __init__(self, *args: Any, rates: Rates, encoder_is_frozen: bool, token_loss: bool, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.rates, self.encoder_is_frozen = rates, encoder_is_frozen
-        # Some models take num_items_in_batch and ignore it; a mean over examples needs no count.
-        self.model_accepts_loss_kwargs = self.model_accepts_loss_kwargs and token_loss
+        # Only ELMo's heads are known to count by num_items_in_batch; BERT's take it and ignore it, and then Trainer
+        # would neither average over the parts of a step nor over the processes. So does its label smoothing.
+        model: Any = self.model
+        is_elmo = model.config.model_type == "elmo"
+        self.model_accepts_loss_kwargs = is_elmo and token_loss and not self.args.label_smoothing_factor
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """The optimizer of `--optim` over the groups of `optimizer_grouped_parameters`."""

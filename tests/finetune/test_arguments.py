@@ -76,6 +76,7 @@ def test_saved_arguments_give_the_same_settings_again(tmp_path):
         ([*NEEDED, "--freeze_encoder", "--gradual_unfreezing"], "--freeze_encoder leaves nothing to --gradual"),
         ([*NEEDED, "--freeze_encoder", "--encoder_learning_rate", "1e-5"], "--freeze_encoder leaves nothing to"),
         (["--task", "qa", *NEEDED[2:], "--use_crf"], "--use_crf is for --task tagging"),
+        ([*NEEDED, "--push_to_hub"], "--push_to_hub would publish the model before its results and card exist"),
         ([*NEEDED, "--layer_decay", "1.5"], "--layer_decay must be above 0 and at most 1, got 1.5"),
         ([*NEEDED, "--learning_rate", "-1"], "--learning_rate must be a positive number, got -1.0"),
         ([*NEEDED, "--max_length", "0"], "--max_length must be a positive number, got 0"),

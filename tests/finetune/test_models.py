@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, RobertaConfig, RobertaModel, RobertaTokenizer
 
-from hf_elmo import ElmoTokenizer
+from hf_elmo import ElmoModel, ElmoTokenizer
 from hf_elmo.finetune.arguments import ArgumentsError
 from hf_elmo.finetune.models import (
     BUILT_IN,
@@ -54,6 +54,29 @@ def test_from_scratch_takes_the_configuration_but_not_the_weights(kind, models):
     inner = next(name for name in saved if saved[name].ndim == 2)
     weights = {key: dict(prepared.model.base_model.named_parameters())[inner] for key, prepared in loaded.items()}
     assert torch.equal(weights["model"], saved[inner]) and not torch.equal(weights["from_scratch"], saved[inner])
+
+
+def test_an_encoder_frozen_in_an_earlier_stage_learns_unless_it_is_frozen_again(models, tmp_path):
+    arguments = ModelArguments(model=str(models / "elmo"), freeze_encoder=True)
+    first = load_model(arguments, *load_config_and_tokenizer(arguments, True), TAGGER)
+    first.model.save_pretrained(tmp_path)
+    first.tokenizer.save_pretrained(tmp_path)
+    for frozen in (False, True):
+        arguments = ModelArguments(model=str(tmp_path), freeze_encoder=frozen)
+        model = load_model(arguments, *load_config_and_tokenizer(arguments, True), TAGGER).model
+        learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        assert any(name.startswith("elmo.layers") for name in learning) is not frozen
+        assert model.config.freeze_encoder is frozen
+
+
+def test_from_scratch_an_8_bit_model_gets_float_weights(models, tmp_path):
+    ElmoModel.from_pretrained(models / "elmo").quantize_int8().save_pretrained(tmp_path)
+    ElmoTokenizer().save_pretrained(tmp_path)
+    arguments = ModelArguments(from_scratch=str(tmp_path))
+    model = load_model(arguments, *load_config_and_tokenizer(arguments, True), TAGGER).model
+    assert model.config.weight_format == "float"
+    assert all(parameter.is_floating_point() and parameter.requires_grad for parameter in model.parameters())
+    assert model.elmo.layers[0].forward_direction.weight_ih.any()
 
 
 def test_overrides_and_options_reach_the_configuration(models):

@@ -23,6 +23,12 @@ def test_the_command_can_be_typed_again():
     )
 
 
+def test_secrets_are_not_told():
+    for words in (["--hub_token", "hf_x"], ["--hub-token", "hf_x"], ["--hub_token=hf_x"], ["--hub-token=hf_x"]):
+        told = report.command_line([*words, "--seed", "1"])
+        assert "hf_x" not in told and told.endswith("--seed 1")
+
+
 def test_a_result_file_is_written_in_one_step(tmp_path):
     (tmp_path / "results.json").write_text("old")
     whole = report.write_results(tmp_path, {"run": {"seed": 1}, "name": "Zoë"}, threads=3)

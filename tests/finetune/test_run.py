@@ -181,3 +181,36 @@ def test_data_through_the_datasets_library_by_split(data, models, tmp_path):
     }
     assert sizes == {"train": (4, ["train.csv"]), "test": (3, ["test.csv"])}
     assert set(result["metrics"]) == {"test"}
+
+
+@pytest.mark.parametrize("kind", ["elmo", "bert"])
+def test_the_loss_of_a_step_in_parts_is_that_of_the_step(kind, command, models, tmp_path):
+    """BERT's heads take num_items_in_batch and ignore it: without care the loss would be four times as large."""
+    found = []
+    for out, options in (
+        ("whole", ["--per_device_train_batch_size", 4]),
+        ("parts", ["--per_device_train_batch_size", 1, "--gradient_accumulation_steps", 4]),
+    ):
+        fixed = ["--num_train_epochs", 1, "--learning_rate", 1e-12, "--config_overrides", "classifier_dropout=0.0"]
+        fixed += ["embedding_dropout=0.0"] if kind == "elmo" else ["hidden_dropout_prob=0.0"]
+        fixed += [] if kind == "elmo" else ["attention_probs_dropout_prob=0.0"]
+        assert command("tagging", "--model", models / kind, *fixed, *options, out=out) == 0
+        found.append(json.loads((tmp_path / out / "results.json").read_text())["run"]["train_loss"])
+    # BERT's parts count alike, whatever number of words they have.
+    assert found[1] == pytest.approx(found[0], rel=1e-5 if kind == "elmo" else 0.2)
+
+
+def test_the_smallest_error_is_the_best(command, models, tmp_path):
+    (tmp_path / "numbers.csv").write_text("text,label\n" + "".join(f"the film {i},{i / 3}\n" for i in range(6)))
+    source = str(tmp_path / "numbers.csv")
+    words = ["--train_data", source, "--validation_data", source, "--metric_for_best_model", "mse"]
+    assert command("classification", *words, "--model", models / "elmo", "--num_train_epochs", 3, out="mse") == 0
+    state = json.loads((tmp_path / "mse" / "trainer_state.json").read_text())
+    errors = [entry["eval_mse"] for entry in state["log_history"] if "eval_mse" in entry]
+    assert len(errors) == 3 and state["best_metric"] == min(errors)
+
+
+def test_label_smoothing_is_not_for_every_loss(command, models, capsys):
+    options = ("--model", models / "elmo", "--max_steps", 1, "--label_smoothing_factor", 0.1)
+    assert command("tagging", *options, "--use_crf") == 2
+    assert "--label_smoothing_factor leaves a CRF untrained" in capsys.readouterr().err

@@ -59,6 +59,25 @@ def test_packed_equals_reference(reverse, lengths, clips, projected):
         assert largest_difference(a, b) <= TOLERANCES["parity", "float64"]
 
 
+@pytest.mark.parametrize(
+    "part, message",
+    [
+        (
+            {"weight_hh": torch.zeros(20, 3)},
+            r"weights of shapes \(20, 3\), \(20,\), \(4, 5\) do not fit weight_ih \(20, 4\)",
+        ),
+        ({"bias": torch.zeros(16)}, r"needed are weight_hh \(20, 4\), bias \(20,\) and weight_hr \(4, 5\)"),
+        ({"weight_hr": None}, "or none if both sizes are equal"),
+        ({"weight_hr": torch.zeros(5, 4)}, "do not fit weight_ih"),
+    ],
+)
+def test_weights_that_do_not_fit_each_other_are_refused(part, message):
+    """The compiled loop would read beyond them."""
+    weights = LstmWeights(torch.zeros(20, 4), torch.zeros(20, 4), torch.zeros(20), torch.zeros(4, 5))._replace(**part)
+    with pytest.raises(ValueError, match=message):
+        lstm_projection(torch.zeros(1, 2, 4), weights, torch.tensor([2]), backend="native")
+
+
 @pytest.mark.parametrize("reverse", [False, pytest.param(True, marks=pytest.mark.slow)])  # each one compiles
 @pytest.mark.parametrize(
     "case",

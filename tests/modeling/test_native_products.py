@@ -2,6 +2,8 @@
 
 import platform
 import shutil
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -252,6 +254,22 @@ def test_a_convolution_equals_float64(threads, words, columns, size, filters, sp
     expected = np.einsum("nwes,fes->nwf", windows, weight.double().numpy()).max(axis=1) + bias.double().numpy()
     assert got.shape == (words, filters) and np.array_equal(np.isnan(got), np.isnan(expected))
     assert largest_difference(np.nan_to_num(got), np.nan_to_num(expected)) <= 5 * FLOAT32  # sums of magnitude 30
+
+
+def test_words_shorter_than_a_filter_are_refused():
+    with pytest.raises(ValueError, match="words of 2 characters are shorter than a filter of 3"):
+        linear.native_convolution(random(4, 2, 5), random(8, 5, 3), random(8), WeightCopies())
+
+
+def test_a_call_that_fails_is_waited_for_with_all_others():
+    done = threading.Event()
+
+    def fail():
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        lstm_native.run_together([fail, lambda: (time.sleep(0.2), done.set())])
+    assert done.is_set()
 
 
 def test_changed_weights_of_a_layer_are_noticed():
