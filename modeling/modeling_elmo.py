@@ -18,11 +18,12 @@ from transformers.utils import ModelOutput, TransformersKwargs, auto_docstring, 
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from .bidirectional_lstm import bidirectional_lstm, runs_packed
 from .char_cnn import CharCnn, CharHighway
 from .configuration_elmo import ElmoConfig
 from .linear import Int8Linear
 from .long_text import run_in_segments
-from .lstm_projection import LstmProjection, bidirectional_lstm, runs_packed
+from .lstm_projection import LstmProjection
 from .model_inputs import check_inputs
 from .scalar_mix import ScalarMix
 from .weight_copies import WeightsSeen
