@@ -117,7 +117,7 @@ def _use_native_pair(directions: tuple[LstmProjection, LstmProjection], words: l
     both = zip(directions, words, states, strict=True)
     if directions[0].int8:
         return all(native_int8_applies(one, direction.bias, *state) for direction, one, state in both)
-    return all(native_applies(one, *direction.float_weights(), *state) for direction, one, state in both)
+    return all(native_applies(one, *direction.parameters(), *state) for direction, one, state in both)
 
 
 def _both_by_native(directions, words, packed, states) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:

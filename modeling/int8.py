@@ -14,9 +14,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.utils import logging
 
 from .lstm_packed import LstmWeights, cell_step_, input_blocks, lstm_over_packed_words
 from .weight_copies import WeightCopies
+
+logger = logging.get_logger(__name__)
 
 LARGEST = 127  # -128 is not used: the scale is symmetric
 # Added to the rows that come in, and taken off again inside of the product: with signed rows oneDNN has no fast code
@@ -63,12 +66,14 @@ def _onednn_sums_right() -> bool:
     # On processors without VNNI it adds pairs of products in 16 bits, which the largest numbers overflow.
     rows = torch.full((1, 64), 255, dtype=torch.uint8, device="cpu")
     weight = torch.full((64, 64), 127, dtype=torch.int8, device="cpu")
+    scale, zero_points = torch.ones(64, device="cpu"), torch.zeros(64, dtype=torch.int32, device="cpu")
     try:
-        packed = torch.ops.onednn.qlinear_prepack(weight, [32, 64])
-        sums = _onednn_product(
-            rows, packed, torch.ones(64, device="cpu"), torch.zeros(64, dtype=torch.int32, device="cpu")
-        )
-    except (RuntimeError, NotImplementedError, AttributeError):
+        sums = _onednn_product(rows, torch.ops.onednn.qlinear_prepack(weight, [32, 64]), scale, zero_points)
+    except (
+        AttributeError,
+        RuntimeError,
+    ) as error:  # a torch without these operators, or without code for this processor
+        logger.info(f"oneDNN's int8 product cannot be had, whole numbers are multiplied as float32: {error}")
         return False
     return bool((sums == 64 * (255 - OFFSET) * 127).all())
 

@@ -83,12 +83,11 @@ def _check_arguments(inputs: Tensor, weights: LstmWeights, lengths: Tensor, stat
     if inputs.dim() != 3 or inputs.shape[2] != weights.weight_ih.shape[1]:
         raise ValueError(f"inputs has shape {tuple(inputs.shape)}; needed is (B, T, {weights.weight_ih.shape[1]})")
     (gates, size), cell_size = weights.weight_ih.shape, weights.weight_ih.shape[0] // 4
-    shapes = [
-        tuple(weight.shape) for weight in (weights.weight_hh, weights.bias, weights.weight_hr) if weight is not None
-    ]
-    if shapes != [(gates, size), (gates,), (size, cell_size)][: len(shapes)] or (
-        len(shapes) == 2 and cell_size != size
-    ):
+    shapes = [tuple(weight.shape) for weight in weights[1:] if weight is not None]
+    needed_shapes = [(gates, size), (gates,), (size, cell_size)]
+    if weights.weight_hr is None and cell_size == size:
+        needed_shapes.pop()
+    if shapes != needed_shapes:
         raise ValueError(
             f"weights of shapes {', '.join(map(str, shapes))} do not fit weight_ih {(gates, size)}: needed are weight_hh "
             f"{(gates, size)}, bias {(gates,)} and weight_hr {(size, cell_size)}, or none if both sizes are equal"
