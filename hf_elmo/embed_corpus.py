@@ -5,17 +5,13 @@ Beside OUTPUT lies a folder OUTPUT.part with the finished pieces and run.json, w
 At the end the pieces are put together, OUTPUT appears in one step, and the folder goes.
 """
 
-import bz2
 import contextlib
-import gzip
 import hashlib
 import json
-import lzma
 import os
 import re
 import shutil
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +19,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from hf_elmo import __version__
+from hf_elmo.data import files
 from hf_elmo.vector_files import (
     ASSEMBLED,
     FORMAT_NAME,
@@ -43,7 +40,6 @@ BEFORE_RECORD = {LOCK_NAME, STDIN_COPY, RECORD_NAME + ".new"}  # what may be the
 OWN_NAMES = re.compile(
     rf"lock|run\.json(\.new)?|input(\.new)?\.txt|{ASSEMBLED}(\.\w+)?|{REPLACED}|shard-\d+\.safetensors(\.new)?"
 )
-OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
 class CorpusError(ValueError):
@@ -86,22 +82,12 @@ def read_lines(path: Path) -> Iterator[str]:
     Raises:
         CorpusError: not UTF-8, naming the line; damaged or cut-off archive.
     """
-    opener = OPENERS.get(path.suffix.lower(), open)
-    line = 0
     try:
-        with opener(path, "rb") as file:
-            for line, raw in enumerate(file):  # noqa: B007, the number is needed after the loop breaks
-                if line == 0:
-                    raw = raw.removeprefix(b"\xef\xbb\xbf")  # byte order mark of Windows editors
-                yield raw.decode("utf-8").strip()
-    except UnicodeDecodeError as error:
-        name = "standard input" if path.name == STDIN_COPY else path
-        raise CorpusError(
-            f"{name}, line {line + 1}: not UTF-8 (byte 0x{error.object[error.start]:02x} at position "
-            f"{error.start + 1} of the line); convert the file first, for example iconv -f latin1 -t utf-8"
-        ) from error
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-        raise CorpusError(f"{path} is damaged or cut off after line {line + 1}: {error}") from error
+        for line in files.read_lines(path, may_be_empty=True):
+            yield line.strip()
+    except files.DataError as error:
+        said = str(error)
+        raise CorpusError(said.replace(str(path), "standard input", 1) if path.name == STDIN_COPY else said) from error
 
 
 def scan_input(path: Path, keys: KeyCheck | None = None) -> InputFacts:

@@ -111,6 +111,11 @@ class ResultFile:
             return
         self.run["duration_seconds"] = round(self.earlier_seconds + time.perf_counter() - self.started, 1)
         content = {"run": self.run, "metrics": self.metrics, "data": self.data, **self.facts}
-        part = self.path.with_name(self.path.name + ".part")
-        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(part, self.path)  # a reader sees the old file or the new one, never half of it
+        write_atomically(self.path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file in one step: a reader sees the old file or the new one, never half of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(part, path)

@@ -14,6 +14,7 @@ from typing import Any
 from hf_elmo.benchmark.measuring import alternate, speeds, torch_threads
 from hf_elmo.benchmark.report import print_speeds
 from hf_elmo.benchmark.results import ResultFile
+from hf_elmo.data import files
 
 SAMPLE = 200  # sentences compared with the plain computation before measuring
 
@@ -84,17 +85,12 @@ def call_each(tokenizer, batches: list[list[str]], options: dict) -> None:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a text that hold anything but white space; UTF-8, plain or packed as .gz or .xz.
+    """Lines of a text that hold anything but white space; UTF-8, plain or packed as .gz, .xz or .bz2.
 
     Raises:
-        ValueError: the file has no such line.
+        ValueError: the file has no such line, or is no such text.
     """
-    import gzip
-    import lzma
-
-    openers: dict[str, Callable] = {".gz": gzip.open, ".xz": lzma.open}
-    with openers.get(path.suffix, open)(path, "rt", encoding="utf-8") as text:
-        lines = [line.rstrip("\n") for line in text if line.strip()]
+    lines = [line for line in files.read_lines(path, may_be_empty=True) if line.strip()]
     if not lines:
         raise ValueError(f"{path} has no text in it")
     return lines

@@ -9,6 +9,7 @@ import lzma
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,11 @@ def format_by_suffix(path: Path, formats: dict[str, str]) -> str | None:
     return formats.get("." + name_parts(path)[-1])
 
 
-def read_lines(path: Path, keep_ends: bool = False) -> Iterator[str]:
+def read_lines(path: Path, keep_ends: bool = False, may_be_empty: bool = False) -> Iterator[str]:
     r"""Lines of a UTF-8 file, one at a time; only \n and \r\n end a line, and a byte order mark is dropped.
 
     Raises:
-        DataError: not UTF-8, naming the line; damaged or cut-off compressed file; empty file.
+        DataError: not UTF-8, naming the line; damaged or cut-off compressed file; empty file unless it may be.
     """
     opener = OPENERS.get(path.suffix.lower(), open)
     number = 0
@@ -83,7 +84,7 @@ def read_lines(path: Path, keep_ends: bool = False) -> Iterator[str]:
         if path.suffix.lower() == ".bz2":
             raise DataError(f"{path} is damaged or cut off after line {number}: {error}") from error
         raise
-    if number == 0:
+    if number == 0 and not may_be_empty:
         raise DataError(f"{path} is empty")
 
 
@@ -183,7 +184,7 @@ def read_table(
     if quoted is None:
         quoted = delimiter != "\t"
     rows = csv.reader(
-        _chain(first, lines),
+        chain([first], lines),
         delimiter=delimiter,
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
         strict=True,  # else an unclosed quote swallows the rest of the file
@@ -213,11 +214,6 @@ def read_table(
             f"{path}, line {rows.line_num}: {error}; a quote inside a quoted field is written twice, quoted=False "
             "takes quotes as text, and fields of any length can be stored as JSON lines"
         ) from error
-
-
-def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def read_records(path: Path, kind: str, **table_options: Any) -> Iterator[Record]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from transformers.trainer_utils import get_last_checkpoint
 
+from hf_elmo.benchmark.results import write_atomically
 from hf_elmo.finetune import report
 from hf_elmo.finetune.arguments import ARGUMENTS_NAME, LAST, Settings, save_arguments
 from hf_elmo.finetune.card import make_card
@@ -84,7 +85,7 @@ def leave_behind(settings: Settings, task: Task, prepared: Prepared, result: dic
         chosen_by=settings.training.metric_for_best_model if is_best else None,
         result=result,
     )
-    report.write_atomically(folder / CARD_NAME, card)
+    write_atomically(folder / CARD_NAME, card)
     return result
 
 

@@ -1,15 +1,15 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """`results.json`: the numbers of a run and all that is needed to repeat it."""
 
-import hashlib
 import json
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hf_elmo.benchmark.measuring import code_version, machine, package_version, packages
+from hf_elmo.benchmark.results import write_atomically
+from hf_elmo.conversion.staging import file_facts
 from hf_elmo.data.splits import canonical_split, split_of_name
 
 RESULTS_NAME = "results.json"
@@ -32,15 +32,8 @@ def describe_data(source: Sequence[str], split: str) -> list[dict[str, Any]]:
             files.append(item)
         else:
             return [{"id": " ".join(source), "split": split}]
-    return [{"file": file.name, "bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files]
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    facts = [file_facts(file, split) for file in files]
+    return [{"file": one["name"], "bytes": one["bytes"], "sha256": one["sha256"]} for one in facts]
 
 
 def all_packages() -> dict[str, str]:
@@ -67,10 +60,3 @@ def write_results(folder: Path, content: dict[str, Any], threads: int) -> dict[s
     content = {**content, "code": code_version(), "packages": all_packages(), "machine": machine(threads)}
     write_atomically(folder / RESULTS_NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return content
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file in one step: a reader sees the old file or the new one, never half of it."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(part, path)

@@ -16,6 +16,7 @@ import torch
 from transformers import EarlyStoppingCallback, set_seed
 from transformers.integrations import get_available_reporting_integrations
 
+from hf_elmo.benchmark.results import write_atomically
 from hf_elmo.data import load_task_data
 from hf_elmo.finetune import feature_cache, output, report
 from hf_elmo.finetune.arguments import ArgumentsError, Settings, all_settings, key_values, parse_arguments
@@ -298,6 +299,6 @@ def _evaluate(
     if settings.run.save_predictions and trainer.is_world_process_zero():
         rows = getattr(task, "details", None) or [{"prediction": one} for one in predictions]
         path = Path(str(settings.training.output_dir)) / f"predictions_{name}.jsonl"
-        report.write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     # Without a label that the training data have there is no loss.
     return scores | ({} if loss is None or not math.isfinite(loss) else {"loss": float(loss)})

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hf_elmo.finetune.report import RESULTS_NAME, write_atomically
+from hf_elmo.benchmark.results import write_atomically
+from hf_elmo.finetune.report import RESULTS_NAME
 
 # Settings in which runs of one experiment may differ.
 OF_A_RUN = {"seed", "data_seed", "output_dir", "overwrite_output_dir", "logging_dir", "run_name"}
