@@ -1,5 +1,5 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""The command `hf-elmo`: convert | embed | finetune | prepare-corpus | benchmark.
+"""The command `hf-elmo`: convert | embed | finetune | prepare-corpus | pretrain | benchmark.
 
 Results go to stdout, what is going on to stderr. Exit code 0: done; 1: failed, with one line on stderr (the traceback
 with --debug); 2: wrong use; 130: interrupted. Only the subcommand that runs imports torch and transformers.
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from hf_elmo import __version__
 from hf_elmo.corpus import command as corpus_command
 from hf_elmo.finetune import options as finetune_options
+from hf_elmo.training import command as training_command
 
 FORMATS = ("safetensors", "hdf5", "npy")  # of hf_elmo.vector_files, which would load NumPy
 EXAMPLES = Path(__file__).resolve().parent / "examples"
@@ -361,6 +362,16 @@ def _run_embed(options: argparse.Namespace) -> int:
 # --- finetune --------------------------------------------------------------------------------------------------------
 
 
+def _run_pretrain(options: argparse.Namespace) -> int:
+    from hf_elmo.training.settings import SettingsError
+
+    _quieten_transformers()
+    try:
+        return training_command.run_command([word for word in options.arguments if word != "--debug"])
+    except SettingsError as error:
+        raise WrongUse(str(error)) from error
+
+
 def _run_finetune(options: argparse.Namespace) -> int:
     from hf_elmo.finetune.command import ArgumentsError, run_command
 
@@ -429,6 +440,9 @@ COMMANDS = {
     ),
     "prepare-corpus": Command(
         corpus_command.SUMMARY, corpus_command.EXAMPLE, corpus_command.add_arguments, _run_prepare_corpus
+    ),
+    "pretrain": Command(
+        training_command.SUMMARY, training_command.EXAMPLE, training_command.add_help, _run_pretrain, only_help=True
     ),
     "benchmark": Command(
         "Measure speed on this machine, after a check that the results are right.",

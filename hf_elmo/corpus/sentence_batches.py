@@ -109,22 +109,26 @@ class SentenceBatches(Iterator[dict[str, torch.Tensor]]):
         if self.epochs is not None and self.epoch >= self.epochs:
             raise StopIteration
         start, end = self._group.bounds[self._batch].tolist()
-        batch = self._tensors(self._group.sentences[start:end][self.rank :: self.world_size].tolist())
+        batch = self._tensors(self._group.sentences[start:end][self.rank :: self.world_size])
         self._batch += 1
         if self._batch == len(self._group.bounds):
             last = self._group_number + 1 == self._num_groups
             self._go_to(self.epoch + last, 0 if last else self._group_number + 1, 0)
         return batch
 
-    def _tensors(self, chosen: list[list[int]]) -> dict[str, torch.Tensor]:
+    def _tensors(self, chosen: np.ndarray) -> dict[str, torch.Tensor]:
         special = self.shards.special
-        sentences = [self.shards.references(shard, sentence) for shard, sentence in chosen]
-        shape = max(len(sentences), 1), max(map(len, sentences), default=0) + 2
-        references, mask = np.full(shape, special.pad, np.int64), np.zeros(shape, np.int64)
-        for row, words in enumerate(sentences):
-            end = len(words) + 1
-            references[row, 0], references[row, 1:end], references[row, end] = special.bos, words, special.eos
-            mask[row, : end + 1] = 1
+        lengths = self.shards.lengths_of(chosen)
+        shape = max(len(chosen), 1), int(lengths.max(initial=0)) + 2
+        references, places = np.full(shape, special.pad, np.int64), np.arange(shape[1])
+        mask = np.zeros(shape, np.int64)
+        if len(chosen):
+            ends = lengths[:, None] + 1
+            references[:, 0] = special.bos
+            # Row by row, as the words of one sentence after the other are read.
+            references[(places > 0) & (places < ends)] = self.shards.references_of(chosen)
+            references[places == ends] = special.eos
+            mask[:] = places <= ends
         found = self.shards.look_up(references, self.width)
         attention_mask = torch.from_numpy(mask)
         labels = found["input_ids"].masked_fill(attention_mask == 0, IGNORED)

@@ -169,6 +169,30 @@ class TokenShards:
         words[words >= self.vocab_size] += shard << _UNKNOWN_BITS
         return words
 
+    def lengths_of(self, sentences: np.ndarray) -> np.ndarray:
+        """Words (n,) int64 of sentences given as (n, 2) int64: shard, and sentence in it."""
+        lengths = np.empty(len(sentences), np.int64)
+        for shard in np.unique(sentences[:, 0]).tolist():
+            here = sentences[:, 0] == shard
+            bounds, numbers = self.shard(shard).sentences, sentences[here, 1]
+            lengths[here] = bounds[numbers + 1] - bounds[numbers]
+        return lengths
+
+    def references_of(self, sentences: np.ndarray) -> np.ndarray:
+        """`references` of several sentences, (n, 2) int64 of shard and sentence, one after the other."""
+        lengths = self.lengths_of(sentences)
+        ends = lengths.cumsum()
+        words = np.empty(int(lengths.sum()), np.int64)
+        for shard in np.unique(sentences[:, 0]).tolist():
+            here, opened = np.flatnonzero(sentences[:, 0] == shard), self.shard(shard)
+            counts = lengths[here]
+            # Steps 0, 1, .. within each sentence, for where its words come from and where they go.
+            steps = np.arange(int(counts.sum())) - np.repeat(counts.cumsum() - counts, counts)
+            found = opened.words[np.repeat(opened.sentences[sentences[here, 1]], counts) + steps].astype(np.int64)
+            found[found >= self.vocab_size] += shard << _UNKNOWN_BITS
+            words[np.repeat((ends - lengths)[here], counts) + steps] = found
+        return words
+
     def ids_of(self, references: np.ndarray) -> np.ndarray:
         """The same as ids, with that of `<UNK>` for every unknown word."""
         return np.where(references >= self.vocab_size, self.special.unk, references)

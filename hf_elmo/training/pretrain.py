@@ -1,0 +1,191 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""A pretraining run from its settings to a saved model: build, say what will be done, train, evaluate, save."""
+
+import json
+import math
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import set_seed
+from transformers.integrations import get_available_reporting_integrations
+
+from hf_elmo.benchmark.measuring import code_version, machine, packages
+from hf_elmo.benchmark.results import write_atomically
+from hf_elmo.training.loop import Outcome, Task, evaluate, train
+from hf_elmo.training.settings import SETTINGS_NAME, PretrainSettings, SettingsError, settings_text
+
+RESULTS_NAME, LOG_NAME, MODEL_FOLDER = "results.json", "log.jsonl", "model"
+
+
+def pretrain(settings: PretrainSettings, command: Sequence[str] = ()) -> dict[str, Any]:
+    """Train a language model; with several processes, each calls this.
+
+    In `output_dir`: `pretrain_settings.yaml`, `checkpoint-STEP/`, `log.jsonl`, and at the end `model/`, which
+    `from_pretrained` loads, and `results.json`.
+
+    Args:
+        settings: checked ones.
+        command: words of the command line, kept in results.json.
+    Returns:
+        The content of results.json.
+    Raises:
+        SettingsError, PreparationError, CheckpointError (all ValueError): something does not fit.
+        OSError: a folder cannot be written.
+    """
+    _check_trackers(settings.report_to)
+    out = Path(settings.output_dir or ".")
+    if out.exists() and not out.is_dir():
+        raise SettingsError(f"{out} is a file: give another --output_dir")
+    accelerator = Accelerator(
+        mixed_precision=settings.mixed_precision,
+        log_with=settings.report_to or None,  # type: ignore[arg-type]
+        project_dir=str(out),
+        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+    )
+
+    def say(line: str) -> None:
+        if accelerator.is_main_process:
+            print(line, file=sys.stderr, flush=True)
+
+    if settings.sparse_gradient and accelerator.num_processes > 1:
+        raise SettingsError("--sparse_gradient is for one process")
+    begin = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    set_seed(settings.seed)
+    task = _make_task(settings, accelerator, say)
+    parts = settings.gradient_accumulation_steps
+    max_steps = settings.max_steps or math.ceil(task.batches_of(settings.num_train_epochs) / parts)
+    if settings.warmup_steps >= max_steps:
+        raise SettingsError(f"--warmup_steps {settings.warmup_steps} leaves nothing of the {max_steps} updates")
+    for line in (*task.describe(), *_plan(settings, max_steps, accelerator)):
+        say(line)
+    if accelerator.is_main_process:
+        out.mkdir(parents=True, exist_ok=True)
+        if not settings.resume:
+            write_atomically(out / SETTINGS_NAME, settings_text(settings))
+    if settings.report_to:
+        accelerator.init_trackers("hf_elmo-pretrain", config=_flat(settings))
+    before = {}
+    task.model.to(accelerator.device)
+    if settings.init_from is not None and not settings.resume:
+        before = evaluate(task, task.model, accelerator, None)
+        say("before: " + ", ".join(f"{name} {value:.5g}" for name, value in before.items()))
+    outcome = train(task, settings, max_steps, accelerator, say, task.data_facts)
+    result = _describe(settings, task, outcome, before, max_steps, accelerator, command, begin)
+    if outcome.stopped_by == "signal":
+        say("stopped by a signal; --resume goes on")
+    if accelerator.is_main_process:
+        _leave_behind(out, settings, task, outcome, result, accelerator)
+    accelerator.wait_for_everyone()
+    accelerator.end_training()
+    return result
+
+
+def _make_task(settings: PretrainSettings, accelerator: Accelerator, say: Any) -> Any:
+    rank, world_size, device = accelerator.process_index, accelerator.num_processes, accelerator.device
+    if settings.model == "elmo":
+        from hf_elmo.training.elmo_task import ElmoTask
+
+        return ElmoTask(settings, rank, world_size, device, say)
+    from hf_elmo.training.bert_task import BertTask, prepare_run_pieces
+
+    with accelerator.main_process_first():
+        pieces = prepare_run_pieces(settings, os.cpu_count() or 1, say)
+    return BertTask(settings, rank, world_size, device, say, pieces)
+
+
+def _check_trackers(names: Sequence[str]) -> None:
+    available = get_available_reporting_integrations()
+    for name in names:
+        if name not in available:
+            raise SettingsError(
+                f"--report_to {name}: not installed (pip install {name}), or not known to transformers"
+            )
+
+
+def _plan(settings: PretrainSettings, max_steps: int, accelerator: Accelerator) -> list[str]:
+    budget = "" if settings.max_hours is None else f", {settings.max_hours:g} hours at most"
+    parts = settings.gradient_accumulation_steps
+    return [
+        f"will make {max_steps:,} updates of {accelerator.num_processes * parts} batch(es) each{budget}, on "
+        f"{accelerator.num_processes} x {accelerator.device.type} ({settings.mixed_precision} mixed precision); "
+        f"checkpoints every {settings.save_steps:,} updates in {settings.output_dir}"
+    ]
+
+
+def _flat(settings: PretrainSettings) -> dict[str, Any]:
+    values = {**asdict(settings), **{f"config.{name}": value for name, value in settings.config.items()}}
+    return {name: value if isinstance(value, int | float | str) else str(value) for name, value in values.items()}
+
+
+def _describe(
+    settings: PretrainSettings,
+    task: Any,
+    outcome: Outcome,
+    before: dict[str, float],
+    max_steps: int,
+    accelerator: Accelerator,
+    command: Sequence[str],
+    begin: str,
+) -> dict[str, Any]:
+    speeds = sorted(
+        entry["words_per_second"]
+        for entry in outcome.history
+        if entry.get("step", 0) > 10 and "words_per_second" in entry
+    )
+    return {
+        "run": {
+            "command": shlex.join(["hf-elmo", "pretrain", *command]),
+            "settings": {name: value for name, value in asdict(settings).items() if name != "resume"},
+            "start": begin,
+            "training_seconds": round(outcome.seconds, 1),
+            "stopped_by": outcome.stopped_by,
+            "resumed_from": outcome.resumed_from,
+            "steps": outcome.step,
+            "max_steps": max_steps,
+            "words_read": outcome.words,
+            "processes": accelerator.num_processes,
+            "device": _device_name(accelerator.device),
+            "median_words_per_second": speeds[len(speeds) // 2] if speeds else None,
+        },
+        "metrics": {"held_out": outcome.evaluation, "held_out_before": before},
+        "model": {
+            "parameters": sum(parameter.numel() for parameter in task.model.parameters()),
+            "config": task.model.config.to_diff_dict(),
+        },
+        "data": {**task.data_facts, "words": getattr(task.shards, "words", None), "sentences": task.shards.sentences},
+        "history": outcome.history,
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _leave_behind(
+    out: Path,
+    settings: PretrainSettings,
+    task: Task,
+    outcome: Outcome,
+    result: dict[str, Any],
+    accelerator: Accelerator,
+) -> None:
+    write_atomically(out / LOG_NAME, "".join(json.dumps(entry) + "\n" for entry in outcome.history))
+    if outcome.stopped_by == "signal":
+        return
+    from hf_elmo.conversion.staging import staged_folder
+
+    with staged_folder(out / MODEL_FOLDER) as folder:
+        task.save(accelerator.unwrap_model(task.model), folder)
+    result |= {"code": code_version(), "packages": packages(), "machine": machine(torch.get_num_threads())}
+    write_atomically(out / RESULTS_NAME, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+__all__ = ["pretrain"]
