@@ -119,18 +119,21 @@ def model_identity(model: Any, tokenizer: Any) -> str:
 
 
 def load_model(name: str, revision: str | None, device: str | None) -> tuple[Any, Any]:
-    """The model in float32 and its tokenizer, from a folder or the Hub, through hf_elmo's own classes.
+    """The model in float32 and its tokenizer, from a folder, the box or the Hub, through hf_elmo's own classes.
 
     Raises:
         CorpusError: not an ELMo model, not converted yet, or no such device; says what to do.
+        PretrainedError: the installation lacks the model of the box that is named.
     """
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
     from hf_elmo.auto import register_auto_classes
     from hf_elmo.conversion.known_models import EXAMPLE_NAME, find_model
+    from hf_elmo.pretrained import resolve
 
     register_auto_classes()
+    name = resolve(name)
     folder = Path(name)
     if folder.is_dir() and not (folder / "config.json").exists():
         if (folder / "options.json").exists():
@@ -139,7 +142,9 @@ def load_model(name: str, revision: str | None, device: str | None) -> tuple[Any
     if not folder.exists() and (find_model(name) or name == EXAMPLE_NAME):
         raise CorpusError(f"{name} must be converted first: hf-elmo convert {name} elmo-{name}, then give elmo-{name}")
     if not folder.exists() and (name.startswith((".", "/", "~")) or name.count("/") != 1):
-        raise CorpusError(f"{name}: no such folder; give one from hf-elmo convert, or a model on the Hub as ORG/NAME")
+        raise CorpusError(
+            f"{name}: no such folder; give one from hf-elmo convert, elmo-mini-en, or a model on the Hub as ORG/NAME"
+        )
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         torch.empty(0, device=chosen)

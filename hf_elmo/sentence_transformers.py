@@ -29,6 +29,7 @@ except ImportError as error:
 import hf_elmo.auto
 from hf_elmo.modeling.segments import find_segments
 from hf_elmo.modeling.word_layout import WordLayout
+from hf_elmo.pretrained import resolve
 
 hf_elmo.auto.register_auto_classes()  # `hf-elmo` and `python -m hf_elmo` have not done so
 
@@ -40,7 +41,7 @@ class ElmoEncoder(Transformer):
     `Elmo`, and [`ElmoForSequenceClassification`] counts alike. A text without words has one row of zeros.
 
     Args:
-        model_name_or_path: a saved ELMo, a folder or an id on the Hub.
+        model_name_or_path: a saved ELMo: a folder, a model of the box (`elmo-mini-en`) or an id on the Hub.
         include_marks: rows for the sentence marks as well.
         kwargs: of `sentence_transformers`' `Transformer`, such as `max_seq_length` (words and marks; no limit by
             default) and `model_kwargs`.
@@ -53,7 +54,7 @@ class ElmoEncoder(Transformer):
     def __init__(self, model_name_or_path: str, *, include_marks: bool = False, **kwargs: Any):
         kwargs["modality_config"] = {"text": {"method": "forward", "method_output_name": "mixed_state"}}
         kwargs["module_output_name"] = "token_embeddings"
-        super().__init__(model_name_or_path, **kwargs)
+        super().__init__(resolve(model_name_or_path), **kwargs)
         if self.config.model_type != "elmo":
             raise ValueError(
                 f"{model_name_or_path} is a model of type {self.config.model_type!r}; ElmoEncoder reads ELMo models, "

@@ -87,6 +87,8 @@ class ElmoPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _no_split_modules = ["ElmoLayer", "CharCnn"]
     _can_record_outputs = {"hidden_states": ElmoLayer}
+    # Of a pretrained language model, encoder and heads need all but the softmax, and not to hear of it.
+    _keys_to_ignore_on_load_unexpected = [r"^lm_head\."]
 
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True

@@ -20,6 +20,7 @@ from hf_elmo.finetune.arguments import ArgumentsError, key_values
 from hf_elmo.finetune.optimization import HEAD_PARTS, freeze_encoder
 from hf_elmo.finetune.options import ModelArguments
 from hf_elmo.modeling import ElmoConfig, ElmoTokenizer
+from hf_elmo.pretrained import PretrainedError, names, resolve
 
 # New models that learn within minutes on a processor. Sizes of our own: about 40,000 and 1.3 million weights.
 BUILT_IN: dict[str, dict[str, Any]] = {
@@ -90,7 +91,9 @@ def _load_config(arguments: ModelArguments) -> Any:
         raise ArgumentsError(f"{name} has no weights to start from: give --from_scratch {name} instead of --model")
     _check_name(name)
     try:
-        return AutoConfig.from_pretrained(name, **_hub_options(arguments))
+        return AutoConfig.from_pretrained(resolve(name), **_hub_options(arguments))
+    except PretrainedError as error:
+        raise ModelError(str(error)) from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{name}: {' '.join(str(error).split())}") from error
 
@@ -102,8 +105,8 @@ def _check_name(name: str) -> None:
         raise ModelError(f"{name} has no config.json: {hint}")
     if not folder.exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
         raise ModelError(
-            f"{name}: no such folder; give a saved model, an id on the Hub, or {' or '.join(BUILT_IN)} with "
-            "--from_scratch"
+            f"{name}: no such folder; give a saved model, an id on the Hub, {' or '.join(names())}, or "
+            f"{' or '.join(BUILT_IN)} with --from_scratch"
         )
 
 
@@ -147,7 +150,7 @@ def _load_tokenizer(arguments: ModelArguments, config: Any, pretokenized: bool) 
     assert name is not None
     extra = {"add_prefix_space": True} if pretokenized and config.model_type in NEEDS_PREFIX_SPACE else {}
     try:
-        return AutoTokenizer.from_pretrained(name, **_hub_options(arguments), **extra)
+        return AutoTokenizer.from_pretrained(resolve(name), **_hub_options(arguments), **extra)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
             f"{name} has no tokenizer: {' '.join(str(error).split())}; name one with --tokenizer"
@@ -207,7 +210,7 @@ def load_model(arguments: ModelArguments, config: Any, tokenizer: Any, auto_clas
         else:
             with _no_loading_report():  # the plan says which weights are new
                 model, info = auto.from_pretrained(
-                    name,
+                    resolve(name),
                     config=config,
                     dtype=torch.float32,  # some are saved in half precision, in which optimizers lose small steps
                     output_loading_info=True,

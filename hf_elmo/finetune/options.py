@@ -89,7 +89,9 @@ class ModelArguments:
     _argument_group_name = "model"
 
     model: str | None = _option(
-        "where training starts: folder or Hub id of an ELMo or a BERT-like model", metavar="NAME_OR_PATH"
+        "where training starts: elmo-mini-en or bert-mini-en (in the box), or folder or Hub id of an ELMo or a BERT-like "
+        "model",
+        metavar="NAME_OR_PATH",
     )
     from_scratch: str | None = _option(
         "instead of --model, random weights: elmo-tiny or elmo-mini (built in), or the configuration and tokenizer of "

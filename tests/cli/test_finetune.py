@@ -159,7 +159,7 @@ def test_an_input_longer_than_the_model_reads(files, tmp_path, capsys):
         (["--train_data", "{files}/bad.conll"], "line 2: 1 columns where the first token line has 3"),
         (
             ["--from_scratch", "./nothing"],
-            "./nothing: no such folder; give a saved model, an id on the Hub, or elmo-tiny",
+            "./nothing: no such folder; give a saved model, an id on the Hub, elmo-mini-en or bert-mini-en, or elmo-tiny",
         ),
         (["--from_scratch", "{files}"], "has no config.json: give a saved model"),
         (["--static_vectors", "./nothing"], "./nothing: no such file or folder"),

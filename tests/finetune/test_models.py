@@ -110,7 +110,7 @@ def test_overrides_and_options_reach_the_configuration(models):
         ("bert", {"vocabulary_size": 9}, ArgumentsError, "--vocabulary_size is for ELMo"),
         ("elmo", {"tokenizer": "{models}/bert"}, ModelError, "BertTokenizer gives no characters: an ELMo model needs"),
         ("", {}, ModelError, "has no config.json: give a saved model"),
-        ("nothing", {}, ModelError, "no such folder; give a saved model, an id on the Hub, or elmo-tiny or elmo-mini"),
+        ("nothing", {}, ModelError, "no such folder; give a saved model, an id on the Hub, elmo-mini-en or bert-"),
         ("bert", {"tokenizer": "./nothing"}, ModelError, "./nothing has no tokenizer: .*; name one with --tokenizer"),
     ],
 )

@@ -8,6 +8,7 @@ import evaluate
 
 from hf_elmo.modeling import ElmoForPreTraining, ElmoTokenizer
 from hf_elmo.perplexity import perplexity
+from hf_elmo.pretrained import resolve
 
 _DESCRIPTION = """
 Perplexity of a forward and a backward language model, and of both together, exp of half the sum of their losses as
@@ -19,7 +20,7 @@ vocabulary compare.
 _KWARGS_DESCRIPTION = """
 Args:
     predictions: the sentences, strings whose words stand between blanks.
-    model_id: folder or name of a pretrained ELMo with its softmax and its vocabulary.
+    model_id: folder or name of a pretrained ELMo with its softmax and its vocabulary, such as elmo-mini-en.
     model, tokenizer: the two in memory, instead of model_id.
     order: "sentences", each from zero states, or "lanes", with the state carried on.
     batch_size: sentences or lanes computed at once; does not change the result.
@@ -70,6 +71,7 @@ class ElmoPerplexity(evaluate.Metric):
         if model_id is not None and (model is not None or tokenizer is not None):
             raise ValueError("give either model_id, or model and tokenizer")
         if model_id is not None:
+            model_id = resolve(model_id)
             model, tokenizer = ElmoForPreTraining.from_pretrained(model_id), ElmoTokenizer.from_pretrained(model_id)
         elif model is None or tokenizer is None:
             raise ValueError("needed is model_id, or both model and tokenizer")
