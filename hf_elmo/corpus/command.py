@@ -49,6 +49,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-count", type=int, default=1, metavar="N", help="leave rarer words out (1)")
     parser.add_argument("--held-out", type=float, default=0.0, metavar="SHARE", help="of the documents, 0 to 1 (0)")
     parser.add_argument(
+        "--exclude",
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="text that must not be trained on, such as development sets: leave out every document that shares a run of "
+        "words with it (files or folders, the format by their names)",
+    )
+    parser.add_argument(
+        "--exclude-run-words",
+        type=int,
+        default=13,
+        metavar="N",
+        help="words of such a run, whatever their case and without punctuation marks (13)",
+    )
+    parser.add_argument(
         "--max-sentence-words", type=int, default=1000, metavar="N", help="cut longer sentences (1000)"
     )
     parser.add_argument(
@@ -102,6 +117,11 @@ def report(manifest: dict[str, Any]) -> list[str]:
         f"vocabulary: {vocabulary['ids'] - 1:,} words"
         + (f" of {distinct:,} distinct ones" if distinct is not None else "")
     ]
+    if manifest["exclude"]:
+        lines.append(
+            f"left out: {manifest['left_out_documents']:,} documents that share "
+            f"{manifest['settings']['exclude_run_words']} words in a row with excluded text"
+        )
     for name, part in manifest["parts"].items():
         lines.append(
             f"{name.replace('_', '-')}: {part['words']:,} words, {part['sentences']:,} sentences, {part['documents']:,} "

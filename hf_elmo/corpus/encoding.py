@@ -24,19 +24,20 @@ def shard_path(folder: Path, name: str) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _read_ids(path: Path) -> dict[str, int]:
+def _read_ids(path: Path, sha256: str) -> dict[str, int]:
+    """The ids in a file; its hash tells a new file of the same name."""
     return json.loads(path.read_bytes())
 
 
-def encode_shard(name: str, folder: Path, ids_path: Path, unknown_id: int) -> dict[str, Any]:
+def encode_shard(name: str, folder: Path, ids_path: Path, ids_sha256: str, unknown_id: int) -> dict[str, Any]:
     """Write the token shard of a raw shard in the same folder; the raw shard stays.
 
     Args:
-        ids_path: a JSON file with the id of every word, padding included.
+        ids_path, ids_sha256: a JSON file with the id of every word, padding included, and its hash.
     Returns:
         the entry of the shard in the manifest.
     """
-    ids = _read_ids(ids_path)
+    ids = _read_ids(ids_path, ids_sha256)
     arrays, metadata = map_arrays(raw_path(folder, name))
     spelt = unpack_strings(arrays["spellings"], arrays["spelling_offsets"])
     # The padding word of a text is a word like any other, and unknown.

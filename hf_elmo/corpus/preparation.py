@@ -1,7 +1,8 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""Text to a folder of token shards, in four steps that can be interrupted and go on where they were.
+"""Text to a folder of token shards, in steps that can be interrupted and go on where they were.
 
     check   every source is read once: text or not, how much, its hash
+    screen  only with `exclude`: documents that share a run of words with excluded text are found, by several processes
     split   text becomes raw shards, by several processes; text is split into words only here
     count   vocabulary and repeated sentences, over all raw shards
     encode  raw shards become token shards, by several processes
@@ -31,16 +32,18 @@ from hf_elmo import __version__
 from hf_elmo.corpus.blocks import HELD_OUT, TRAIN, Block, make_blocks
 from hf_elmo.corpus.counting import count_repeated, count_words, read_vocabulary, vocabulary_text, write_ids
 from hf_elmo.corpus.encoding import encode_shard
+from hf_elmo.corpus.exclusion import find_excluded, leave_out, make_pieces, screen, write_index
 from hf_elmo.corpus.jobs import run_jobs
 from hf_elmo.corpus.raw_shards import make_raw_shard, raw_path, read_facts
 from hf_elmo.corpus.settings import PADDING_WORD, SPECIAL_WORDS, CorpusSettings, PreparationError
 from hf_elmo.corpus.shard_files import write_file
-from hf_elmo.corpus.sources import Source, find_sources, read_paragraphs
+from hf_elmo.corpus.sources import Paragraph, Source, find_sources, read_paragraphs
 from hf_elmo.corpus.splitting import WordSplitter
 
 MANIFEST, VOCABULARY = "manifest.json", "vocab.txt"
 FORMAT_NAME, FORMAT_VERSION = "hf_elmo corpus", 1
 _RUN, _COUNTS, _IDS, _REPLACED = "run.json", "counts.json", "ids.json", "replaced"
+_EXCLUDED, _LEFT_OUT = "excluded.safetensors", "left_out.json"
 # Bytes on the disk for a byte of text at the widest: two times 4 for a word, which is a character of 3 bytes or about 5.
 _DISK_FACTOR = {True: 3.0, False: 2.0}
 
@@ -69,7 +72,8 @@ def prepare(
         say: takes lines about what is going on; None prints them on stderr.
         settings: see `CorpusSettings`.
     Returns:
-        the manifest: settings, sources, and for each part its words, sentences, documents, unknown and repeated ones.
+        the manifest: settings, sources, excluded files, how many documents were left out for them, and for each part its
+        words, sentences, documents, unknown and repeated ones.
     Raises:
         PreparationError, DataError (both ValueError): wrong settings, bad text, a folder that is not ours.
         OSError: the output cannot be written; what was finished stays, and the same call goes on with it.
@@ -83,7 +87,7 @@ def prepare(
     if chosen.vocabulary is not None:
         read_vocabulary(Path(chosen.vocabulary))
     found, skipped = find_sources(sources, chosen)
-    run = _Run(chosen, found, part, processes, say or _say)
+    run = _Run(chosen, found, find_excluded(chosen), part, processes, say or _say)
     run.announce(target, skipped)
     with _plain_errors(target, part), _alone(part, target):
         part.mkdir(exist_ok=True)
@@ -151,11 +155,13 @@ class _Run:
         self,
         settings: CorpusSettings,
         sources: Sequence[Source],
+        excluded: Sequence[Source],
         part: Path,
         processes: int,
         say: Callable[[str], None],
     ):
-        self.settings, self.sources, self.part, self.processes, self.say = settings, sources, part, processes, say
+        self.settings, self.sources, self.excluded = settings, sources, excluded
+        self.part, self.processes, self.say = part, processes, say
         self.size = sum(source.size for source in sources)
 
     def announce(self, target: Path, skipped: Sequence[str]) -> None:
@@ -174,6 +180,12 @@ class _Run:
             f"{'es' if self.processes > 1 else ''}; vocabulary: {vocabulary}; held out: {settings.held_out:.2%} of the "
             f"documents; to {target}"
         )
+        if self.excluded:
+            self.say(
+                f"will leave out documents that share {settings.exclude_run_words} words in a row with "
+                f"{sum(source.size for source in self.excluded) / 1e6:,.1f} MB of excluded text ({len(self.excluded):,} "
+                f"file{'s' if len(self.excluded) > 1 else ''})"
+            )
         if skipped:
             shown = ", ".join(skipped[:3]) + (", ..." if len(skipped) > 3 else "")
             self.say(f"left out, hidden, empty or of another kind: {len(skipped):,} files ({shown})")
@@ -193,7 +205,7 @@ class _Run:
         self._agree_with_unfinished_run()
         try:
             if not (self.part / _COUNTS).exists() and not (self.part / MANIFEST).exists():
-                self._count(*self._split())
+                self._count(*self._split(self._screen()))
         except BaseException:
             if not any(self.part.glob("raw-*")):  # nothing to go on with
                 shutil.rmtree(self.part, ignore_errors=True)
@@ -211,12 +223,14 @@ class _Run:
         settings = asdict(self.settings)
         if self.settings.vocabulary is not None:
             settings["vocabulary"] = hashlib.sha256(Path(self.settings.vocabulary).read_bytes()).hexdigest()
+        del settings["exclude"]  # its files stand below
         now = {
             "format": FORMAT_NAME,
             "version": FORMAT_VERSION,
             "hf_elmo": __version__,
             "settings": settings,
             "sources": [source._asdict() for source in self.sources],
+            "exclude": [source._asdict() for source in self.excluded],
         }
         record = self.part / _RUN
         if not record.exists():
@@ -224,40 +238,59 @@ class _Run:
         before = json.loads(record.read_text(encoding="utf-8"))
         if before != now:
             names = [name for name in settings if before["settings"].get(name) != settings[name]]
-            names += [name for name in ("version", "hf_elmo", "sources") if before.get(name) != now[name]]
+            names += [name for name in ("version", "hf_elmo", "sources", "exclude") if before.get(name) != now[name]]
             raise PreparationError(
                 f"{self.part} is an unfinished run with other settings or text ({', '.join(names)}): repeat that command "
                 "to finish it, or give --restart to throw its work away"
             )
 
-    def _split(self) -> tuple[list[str], Counter]:
-        """Make the raw shards; returns their names, and what they hold in all."""
+    def _splitter(self) -> WordSplitter:
         from hf_elmo.modeling.character_encoding import build_pre_tokenizer
 
+        splitting, split_cjk = self.settings.splitting, self.settings.split_cjk
+        return WordSplitter(build_pre_tokenizer(splitting, split_cjk), splitting, split_cjk)
+
+    def _paragraphs(self) -> Iterator[Paragraph]:
+        return chain.from_iterable(read_paragraphs(source, self.settings) for source in self.sources)
+
+    def _bar(self, step: str) -> tqdm:
+        seconds = 0.5 if sys.stderr.isatty() else 30  # a log file needs no animation
+        return tqdm(desc=step, total=self.size or None, unit="B", unit_scale=True, mininterval=seconds)
+
+    def _screen(self) -> set[int]:
+        """The numbers of the documents that share a run of words with excluded text; kept in a file once all are known."""
+        record = self.part / _LEFT_OUT
+        if self.excluded and not record.exists():
+            splitter, run_words = self._splitter(), self.settings.exclude_run_words
+            index = self.part / _EXCLUDED
+            sha256 = write_index(index, self.excluded, self.settings, splitter)
+            work = partial(screen, index=index, sha256=sha256, run_words=run_words, splitter=splitter)
+            blocks = make_blocks(self._paragraphs(), 0.0, self.settings.shard_characters)
+            left_out: set[int] = set()
+            with self._bar("screening") as bar:
+                for piece, found in run_jobs(work, make_pieces(blocks, run_words, splitter), self.processes):
+                    left_out.update(found)
+                    bar.set_postfix_str(f"{len(left_out):,} documents left out", refresh=False)
+                    bar.update(_bytes_of(piece.paragraphs))
+            write_file(record, _json(sorted(left_out)))
+        return set(json.loads(record.read_text(encoding="utf-8"))) if self.excluded else set()
+
+    def _split(self, left_out: set[int]) -> tuple[list[str], Counter]:
+        """Make the raw shards; returns their names, and what they hold in all."""
         settings = self.settings
-        splitter = WordSplitter(
-            build_pre_tokenizer(settings.splitting, settings.split_cjk), settings.splitting, settings.split_cjk
-        )
         work = partial(
             make_raw_shard,
             folder=self.part,
-            splitter=splitter,
+            splitter=self._splitter(),
             by_rules=settings.sentences == "rules",
             max_sentence_words=settings.max_sentence_words,
         )
-        paragraphs = chain.from_iterable(read_paragraphs(source, settings) for source in self.sources)
+        paragraphs = leave_out(self._paragraphs(), left_out) if left_out else self._paragraphs()
         blocks = make_blocks(paragraphs, settings.held_out, settings.shard_characters)
         names: list[str] = []
-        total: Counter = Counter()
+        total: Counter = Counter({"left_out_documents": len(left_out)})
         begin, new_words = time.perf_counter(), 0
-        terminal = sys.stderr.isatty()
-        with tqdm(
-            desc="splitting",
-            total=self.size or None,
-            unit="B",
-            unit_scale=True,
-            mininterval=0.5 if terminal else 30,  # a log file needs no animation
-        ) as bar:
+        with self._bar("splitting") as bar:
             # The finished ones of an earlier run are compared with the text and not made again.
             for block, facts in run_jobs(partial(_make_or_find, work=work, folder=self.part), blocks, self.processes):
                 names.append(block.name)
@@ -265,7 +298,12 @@ class _Run:
                 total.update(facts)
                 rate = new_words / (time.perf_counter() - begin)
                 bar.set_postfix_str(f"{total['words']:,} words, {rate:,.0f} words/s", refresh=False)
-                bar.update(sum(len(paragraph.text.encode()) + 1 for paragraph in block.paragraphs))
+                bar.update(_bytes_of(block.paragraphs))
+        if left_out and not names:
+            raise PreparationError(
+                f"every document shares {settings.exclude_run_words} words in a row with the excluded text: give smaller "
+                "documents (--documents), a larger --exclude-run-words, or other text"
+            )
         self._check_parts(names)
         return names, total
 
@@ -299,14 +337,25 @@ class _Run:
         write_file(self.part / VOCABULARY, text)
         write_ids(self.part / _IDS, read_vocabulary(self.part / VOCABULARY))
         repeated = count_repeated(paths[TRAIN], paths.get(HELD_OUT, []))
-        found = {"names": names, "distinct_words": distinct, "repeated": repeated._asdict()}
+        found = {
+            "names": names,
+            "left_out_documents": total["left_out_documents"],
+            "distinct_words": distinct,
+            "repeated": repeated._asdict(),
+        }
         write_file(self.part / _COUNTS, _json(found))
 
     def _encode(self) -> None:
         """Make the token shards and, when all are there, the manifest."""
         counts = json.loads((self.part / _COUNTS).read_text(encoding="utf-8"))
         ids = read_vocabulary(self.part / VOCABULARY)
-        work = partial(encode_shard, folder=self.part, ids_path=self.part / _IDS, unknown_id=ids["<UNK>"])
+        work = partial(
+            encode_shard,
+            folder=self.part,
+            ids_path=self.part / _IDS,
+            ids_sha256=hashlib.sha256((self.part / _IDS).read_bytes()).hexdigest(),
+            unknown_id=ids["<UNK>"],
+        )
         shards: dict[str, list[dict[str, Any]]] = {split: [] for split in self._splits()}
         for name, entry in run_jobs(work, counts["names"], self.processes):
             shards[name.rpartition("-")[0]].append(entry)
@@ -315,6 +364,7 @@ class _Run:
         repeated = counts["repeated"]
         manifest = {
             **run,
+            "left_out_documents": counts["left_out_documents"],
             "vocabulary": {
                 "file": VOCABULARY,
                 "sha256": hashlib.sha256(text).hexdigest(),
@@ -337,6 +387,11 @@ def _make_or_find(block: Block, work: Callable[[Block], dict[str, int]], folder:
     if facts.pop("digest") != block.digest():
         raise PreparationError(f"the text has changed since the unfinished run in {folder}: give --restart")
     return {**facts, "found": True}
+
+
+def _bytes_of(paragraphs: Sequence[Paragraph]) -> int:
+    """About how much of the text they take up."""
+    return sum(len(paragraph.text.encode()) + 1 for paragraph in paragraphs)
 
 
 def _summary(entries: list[dict[str, Any]], repeated: int) -> dict[str, Any]:

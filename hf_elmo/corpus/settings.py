@@ -1,6 +1,7 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """What decides the content of a prepared corpus; the number of processes and the like do not."""
 
+import os
 from dataclasses import dataclass
 
 FORMATS = ("text", "wiki", "markdown", "jsonl")
@@ -36,6 +37,9 @@ class CorpusSettings:
         held_out: share of the documents, 0 to 1, that is kept apart; chosen by a hash of how they begin.
         max_sentence_words: longer sentences are cut, and counted.
         shard_characters: text that goes into a shard; one shard for each process is in memory.
+        exclude: files or folders of text that must not get into the corpus, as held-out and development text; a
+            document of the sources that shares a run of words with them is left out whole. A name or several.
+        exclude_run_words: words of such a run, upper and lower case and punctuation marks aside.
         dataset_config, dataset_split, dataset_revision: for sources `datasets:NAME`.
     """
 
@@ -51,12 +55,16 @@ class CorpusSettings:
     held_out: float = 0.0
     max_sentence_words: int = 1000
     shard_characters: int = 8_000_000
+    exclude: tuple[str, ...] = ()
+    exclude_run_words: int = 13
     dataset_config: str | None = None
     dataset_split: str = "train"
     dataset_revision: str | None = None
 
     def __post_init__(self):
         """Raises PreparationError naming the setting, the value and what is possible."""
+        names = (self.exclude,) if isinstance(self.exclude, str | os.PathLike) else self.exclude
+        object.__setattr__(self, "exclude", tuple(map(str, names)))
         for name, values in (
             ("format", (None, *FORMATS)),
             ("documents", DOCUMENTS),
@@ -66,9 +74,9 @@ class CorpusSettings:
             if getattr(self, name) not in values:
                 shown = ", ".join(map(str, values))
                 raise PreparationError(f"{name} must be one of {shown}; got {getattr(self, name)!r}")
-        for name, least in (("min_count", 1), ("max_sentence_words", 1), ("shard_characters", 1)):
-            if getattr(self, name) < least:
-                raise PreparationError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("min_count", "max_sentence_words", "shard_characters", "exclude_run_words"):
+            if getattr(self, name) < 1:
+                raise PreparationError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.held_out < 1:
             raise PreparationError(f"held_out is a share of the documents, from 0 to below 1; got {self.held_out}")
         if self.vocabulary is not None and (self.vocabulary_size is not None or self.min_count > 1):

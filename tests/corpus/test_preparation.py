@@ -311,6 +311,13 @@ def test_a_corpus_is_replaced_by_a_whole_one_only(tmp_path, text_file, corpus, o
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_a_replaced_corpus_has_the_ids_of_its_own_vocabulary(tmp_path, text_file, corpus, options):
+    """One process may have read the ids of the earlier one, in a file of the same name."""
+    prepare(text_file, tmp_path / "out", vocabulary_size=9, **options)
+    prepare(text_file, tmp_path / "out", overwrite=True, vocabulary_size=15, **options)
+    assert contents(tmp_path / "out") == contents(corpus)
+
+
 def test_a_full_disk_leaves_whole_shards_to_go_on_with(tmp_path, text_file, corpus, options, monkeypatch):
     room, fsync = [4], module.os.fsync
 
