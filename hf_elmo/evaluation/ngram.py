@@ -151,20 +151,20 @@ class KneserNeyModel:
         begins, ids = sentences.is_begin(), sentences.ids
         size = self.vocabulary.size
         grams, num_grams = ids, size  # (N,) number of the n-gram that ends at each position
-        keys, occurrences, starts = None, None, np.arange(size) == self.vocabulary.begin
+        keys = occurrences = np.empty(0, np.int64)  # of the words: their occurrences are not used
+        starts = np.arange(size) == self.vocabulary.begin  # which n-grams begin with the first mark
         for order in range(2, self.order + 1):
             progress(f"counting {order}-grams")
             next_grams, next_keys, next_occurrences, examples = _number(grams, ids, begins, size)
             # One occurrence of each n-gram tells which n-gram it has at its end.
             counts = np.bincount(grams[examples], minlength=num_grams)
-            if keys is None:
+            if order == 2:
                 self._finish_words(counts)
             else:
                 counts = np.where(starts, occurrences, counts)
                 self._finish(order - 1, keys, counts)
             starts = starts[next_keys // size]
             grams, num_grams, keys, occurrences = next_grams, len(next_keys), next_keys, next_occurrences
-        assert keys is not None and occurrences is not None
         self._finish(self.order, keys, occurrences)
 
     def _finish_words(self, counts: np.ndarray) -> None:
