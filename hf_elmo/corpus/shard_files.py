@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-_DTYPES = {"I32": "<i4", "I64": "<i8", "U8": "u1", "U64": "<u8"}
+_DTYPES = {"I32": "<i4", "I64": "<i8", "U8": "u1", "U16": "<u2", "U64": "<u8"}
 
 
 def write_file(path: Path, data: bytes) -> str:
