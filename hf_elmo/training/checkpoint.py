@@ -5,15 +5,17 @@ A checkpoint is a folder `checkpoint-STEP` with weights, optimiser and random st
 them, files of each process, and `checkpoint.json`, which lists every file with its hash and is written last.
 """
 
-import errno
 import hashlib
 import json
 import os
 import re
 import shutil
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
 
 RECORD = "checkpoint.json"
 FORMAT_VERSION = 1
@@ -80,16 +82,15 @@ class Checkpoints:
                 _write_durably(part / RECORD, json.dumps(content, indent=1))
                 self._put_in_place(part, target)
                 self._remove_old(step)
-        except (OSError, RuntimeError) as error:  # torch's and safetensors' writers wrap a full disk
+        except Exception as error:
             if is_main:
                 shutil.rmtree(part, ignore_errors=True)
-            if isinstance(error, OSError) or "No space" in str(error) or "write" in str(error):
-                reason = os.strerror(errno.ENOSPC) if "No space" in str(error) else " ".join(str(error).split())
-                raise CheckpointError(
-                    f"checkpoint-{step} cannot be written into {self.folder}: {reason}. Earlier checkpoints are kept; "
-                    "make room and go on with --resume"
-                ) from error
-            raise
+            if not _comes_from_writing(error):
+                raise
+            raise CheckpointError(
+                f"checkpoint-{step} cannot be written into {self.folder}: {' '.join(str(error).split())}. Earlier "
+                "checkpoints are kept; make room on the disk and go on with --resume"
+            ) from error
         _wait(accelerator)
         return target
 
@@ -128,6 +129,14 @@ class Checkpoints:
             for path in self.folder.iterdir():
                 if _UNFINISHED.fullmatch(path.name):
                     shutil.rmtree(path, ignore_errors=True)
+
+
+def _comes_from_writing(error: BaseException) -> bool:
+    """Whether a file could not be written: torch and safetensors wrap what the system says in errors of their own."""
+    if isinstance(error, OSError | SafetensorError):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(Path(frame.filename).parts[-2:] == ("torch", "serialization.py") for frame in frames)
 
 
 def _wait(accelerator: Any | None) -> None:

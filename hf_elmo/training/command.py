@@ -32,11 +32,15 @@ def run_command(words: Sequence[str]) -> int:
         ValueError, OSError: see `pretrain`.
     """
     settings: PretrainSettings = parse_settings(words)
+    from accelerate import PartialState
+
     from hf_elmo.training.pretrain import MODEL_FOLDER, RESULTS_NAME, pretrain
 
     result = pretrain(settings, words)
     if result["run"]["stopped_by"] == "signal":
         return 130
+    if not PartialState().is_main_process:
+        return 0
     for name, value in result["metrics"]["held_out"].items():
         print(f"held-out {name.replace('_', ' ')}: {value:.5g}")
     print(f"saved in {settings.output_dir}/{MODEL_FOLDER}, figures in {settings.output_dir}/{RESULTS_NAME}")

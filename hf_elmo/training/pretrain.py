@@ -45,6 +45,7 @@ def pretrain(settings: PretrainSettings, command: Sequence[str] = ()) -> dict[st
     if out.exists() and not out.is_dir():
         raise SettingsError(f"{out} is a file: give another --output_dir")
     accelerator = Accelerator(
+        cpu=settings.use_cpu,
         mixed_precision=settings.mixed_precision,
         log_with=settings.report_to or None,  # type: ignore[arg-type]
         project_dir=str(out),

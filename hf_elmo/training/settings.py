@@ -24,7 +24,7 @@ SETTINGS_NAME = "pretrain_settings.yaml"
 RECIPES = Path(__file__).parent / "recipes"
 # They belong to one call and not to the run: how long, where, and what is told.
 OF_A_CALL = {"output_dir", "resume", "max_hours", "report_to", "logging_steps", "save_steps", "save_total_limit"}
-OF_A_CALL |= {"eval_steps", "eval_sentences", "final_evaluation", "prefetch_batches"}
+OF_A_CALL |= {"eval_steps", "eval_sentences", "final_evaluation", "prefetch_batches", "use_cpu"}
 
 
 class SettingsError(ValueError):
@@ -92,6 +92,7 @@ class PretrainSettings:
         default_factory=list, metadata={"help": "trackers: trackio, tensorboard, wandb", "metavar": "NAME"}
     )
     resume: bool = _option("go on from the last whole checkpoint in --output_dir", False)
+    use_cpu: bool = _option("use no GPU, with several processes too", False)
     prefetch_batches: int = _option("batches made ahead in a thread", 4)
 
     def check(self) -> None:

@@ -5,6 +5,7 @@ import sys
 from itertools import accumulate
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from support import ROOT
@@ -37,6 +38,23 @@ def load(interpreted: bool) -> ModuleType:
         finally:  # the next call makes them anew
             for file in files:
                 sys.modules.pop(file, None)
+
+
+def interpret_bfloat16(monkeypatch) -> None:
+    """Let Triton's interpreter multiply bfloat16, whose bits it would take for integers."""
+    from triton.runtime import interpreter
+
+    right = interpreter.InterpreterBuilder.create_dot
+
+    def create_dot(self, a, b, *others):
+        if a.dtype.scalar == interpreter.tl.bfloat16:
+            a, b = (
+                interpreter.TensorHandle((x.data.astype(np.uint32) << 16).view(np.float32), interpreter.tl.float32)
+                for x in (a, b)
+            )
+        return right(self, a, b, *others)
+
+    monkeypatch.setattr(interpreter.InterpreterBuilder, "create_dot", create_dot)
 
 
 def alive_of(lengths: list[int]) -> list[int]:

@@ -1,0 +1,257 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""The loop: updates, learning rates, stops, and runs that were stopped and go on."""
+
+import json
+import os
+import shutil
+import signal
+import threading
+
+import pytest
+import torch
+from accelerate import Accelerator
+from elmo_builders import largest_difference, read_arrays
+from language_models import MANIFEST, TRAINING, recorded_model, recorded_tensors
+from safetensors.torch import load_file
+from tolerances import TOLERANCES
+from training_runs import same_bits, weights_of
+
+from hf_elmo.training.checkpoint import CheckpointError
+from hf_elmo.training.loop import _agree, _Sums, _Totals, update
+from hf_elmo.training.optimization import make_optimizer, rate_factor
+from hf_elmo.training.prefetch import Placed
+from hf_elmo.training.pretrain import pretrain
+from hf_elmo.training.settings import PretrainSettings
+
+
+def with_changes(settings: PretrainSettings, **changes) -> PretrainSettings:
+    return PretrainSettings(**{**vars(settings), **changes})
+
+
+VARIANTS = {
+    "sentences": ("elmo", {}),
+    "lanes": ("elmo", {"order": "lanes"}),
+    "sampled": ("elmo", {"config": ["num_sampled=7"], "optimizer": "adagrad", "sparse_gradient": True}),
+    "parts": ("elmo", {"gradient_accumulation_steps": 2}),
+    "bert": ("bert", {}),
+    "whole words": ("bert", {"whole_word_masking": True, "next_sentence": False}),
+}
+
+
+@pytest.mark.parametrize(("model", "changes"), VARIANTS.values(), ids=VARIANTS)
+def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bits(model, changes, settings_of, tmp_path):
+    settings, run = settings_of(model, **changes), tmp_path / "run"
+    first = pretrain(settings)
+    assert first["run"]["steps"] == 6 and first["run"]["stopped_by"] == "max_steps"
+    whole = weights_of(run)
+    for name in ("checkpoint-6", "model"):
+        shutil.rmtree(run / name)
+    (run / "results.json").unlink()
+    second = pretrain(with_changes(settings, resume=True))
+    assert second["run"]["resumed_from"] == 4
+    assert same_bits(weights_of(run), whole)
+    losses = [[(entry["step"], entry["gradient_norm"]) for entry in one["history"]] for one in (first, second)]
+    assert losses[0] == losses[1] and len(losses[0]) >= 3
+
+
+def test_a_resumed_run_passes_a_damaged_checkpoint_over(settings_of, tmp_path, capsys):
+    settings, run = settings_of(save_total_limit=3), tmp_path / "run"
+    pretrain(settings)
+    whole = weights_of(run)
+    shutil.rmtree(run / "checkpoint-6")
+    path = run / "checkpoint-4" / "optimizer.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert pretrain(with_changes(settings, resume=True))["run"]["resumed_from"] == 2
+    assert "checkpoint-4 is passed over: optimizer.bin is damaged" in capsys.readouterr().err
+    assert same_bits(weights_of(run), whole)
+
+
+def test_parts_of_an_update_add_up_to_one_batch(settings_of):
+    """Two batches of lanes 0, 1 and of lanes 2, 3 against one of all four; words are counted over the whole update."""
+    from hf_elmo.training.elmo_task import ElmoTask
+
+    weights = []
+    for parts in ([slice(0, 4)], [slice(0, 1), slice(1, 4)]):
+        settings = settings_of(config=["lstm_dropout=0"], order="lanes", optimizer="adagrad")
+        accelerator = Accelerator(cpu=True)
+        torch.manual_seed(3)
+        task = ElmoTask(settings, 0, 1, accelerator.device, print)
+        model, optimizer = accelerator.prepare(task.model, make_optimizer(task.model, settings))
+        batch = next(task.batches)
+        placed = [Placed(lanes_of(batch, part), {}, 0) for part in parts]
+        totals, _ = _agree(task, placed, accelerator, False, False)
+        task.carried = {}
+        real_loss = task.loss
+
+        def loss(model, batch, totals, real_loss=real_loss, task=task):
+            task.carried = {}  # the parts are other lanes here, not the words that follow
+            return real_loss(model, batch, totals)
+
+        task.loss = loss
+        sums = _Sums(accelerator)
+        update(task, model.train(), optimizer, placed, totals, settings, accelerator, sums)
+        weights.append({name: one.detach().clone() for name, one in task.model.named_parameters()})
+        assert totals.words == 20 and sums.peek()["loss"] > 1
+    differences = [largest_difference(weights[0][name], weights[1][name]) for name in weights[0]]
+    assert max(differences) <= TOLERANCES["updates_in_parts", "float32"]
+
+
+def lanes_of(batch: dict, part: slice) -> dict:
+    found = {}
+    for direction, values in batch.items():
+        rows, width = torch.arange(len(values["labels"]))[part], values["labels"].shape[1]
+        chosen = [i for i, place in enumerate(values["unknown_positions"].tolist()) if place // width in rows]
+        found[direction] = {name: values[name][part] for name in ("input_ids", "labels", "attention_mask")}
+        found[direction]["unknown_positions"] = values["unknown_positions"][chosen] - int(rows[0]) * width
+        found[direction]["unknown_char_ids"] = values["unknown_char_ids"][chosen]
+    return found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_loop_s_update_repeats_those_of_bilm_tf(dtype):
+    """The recorded batches through `update`, with the clipping, the factor and Adagrad of the recipe."""
+    options, steps = MANIFEST["options"], read_arrays(TRAINING, "steps")
+    names = {"char_ids": "tokens_characters", "backward_char_ids": "tokens_characters_reverse"}
+    names |= {"forward_targets": "next_token_id", "backward_targets": "next_token_id_reverse"}
+
+    class Recorded:
+        carried: dict = {}
+
+        def loss(self, model, batch, totals):
+            output = model(**batch, state=self.carried.get("state"), output_state=True, num_items_in_batch=totals[0])
+            self.carried = {"state": output.state}
+            return output.loss, {"loss": output.loss.detach()}
+
+    settings = PretrainSettings(
+        optimizer="adagrad",
+        learning_rate=options["learning_rate"],
+        max_grad_norm=options["all_clip_norm_val"],
+        loss_factor=options["unroll_steps"],
+    )
+    accelerator = Accelerator(cpu=True)
+    model = recorded_model(dtype, lstm_dropout=0.0).train()
+    model, optimizer = accelerator.prepare(model, make_optimizer(model, settings))
+    sums = {name: tensor.abs() for name, tensor in recorded_tensors("adagrad_start").items()}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            optimizer.state[parameter]["sum"].copy_(torch.where(sums[name] == 0, 1.0, sums[name]))
+    task = Recorded()
+    for step in range(MANIFEST["n_steps"]):
+        batch = {ours: torch.from_numpy(steps[f"step{step}.{theirs}"]).long() + 1 for ours, theirs in names.items()}
+        totals = _Totals(torch.tensor([batch["forward_targets"].numel()]), 0)
+        update(task, model, optimizer, [Placed(batch, {}, 0)], totals, settings, accelerator, _Sums(accelerator))
+    for name, wanted in recorded_tensors("weights_end", "softmax_end").items():
+        found = dict(model.named_parameters())[name].detach()
+        assert largest_difference(found, wanted) <= TOLERANCES["recorded_training", str(dtype)[6:]], name
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0, 1.0]),
+        ("linear", [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]),
+        ("cosine", [0.5, 1.0, 1.0, 0.85355339, 0.5, 0.14644661]),
+    ],
+)
+def test_learning_rates_by_hand(kind, expected):
+    settings = PretrainSettings(warmup_steps=2, lr_scheduler_type=kind)
+    assert [rate_factor(step, 6, settings) for step in range(6)] == pytest.approx(expected)
+
+
+def test_the_loss_falls_and_the_saved_model_has_the_perplexity_that_was_told(settings_of, tmp_path):
+    from hf_elmo import ElmoForPreTraining, ElmoTokenizer
+    from hf_elmo.corpus import TokenShards
+    from hf_elmo.perplexity import perplexity
+
+    settings = settings_of(config=["lstm_dropout=0"], max_steps=40, learning_rate=0.03, logging_steps=10)
+    result = pretrain(settings)
+    losses = [entry["loss"] for entry in result["history"]]
+    assert losses[-1] < losses[0] - 0.15
+    folder = tmp_path / "run" / "model"
+    model, tokenizer = ElmoForPreTraining.from_pretrained(folder), ElmoTokenizer.from_pretrained(folder)
+    sentences = list(TokenShards.open(settings.corpus, "held_out").iter_sentences())
+    assert perplexity(model, tokenizer, sentences).joint == pytest.approx(
+        result["metrics"]["held_out"]["perplexity"], rel=1e-6
+    )
+    kept = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert kept["metrics"]["held_out"] == result["metrics"]["held_out"]
+    assert kept["run"]["words_read"] == result["run"]["words_read"] > 40 * 50
+
+
+def test_evaluations_do_not_change_the_run(settings_of, tmp_path):
+    with_them = settings_of(eval_steps=1, eval_sentences=3)
+    pretrain(with_them)
+    other = tmp_path / "other"
+    result = pretrain(with_changes(with_them, output_dir=str(other), eval_steps=None, final_evaluation=False))
+    assert same_bits(weights_of(tmp_path / "run"), weights_of(other))
+    assert result["metrics"]["held_out"] == {}
+
+
+def test_the_time_budget_stops_a_run_and_more_of_it_goes_on(settings_of, tmp_path):
+    settings = settings_of(max_hours=1e-9)
+    result = pretrain(settings)
+    assert (result["run"]["stopped_by"], result["run"]["steps"]) == ("max_hours", 1)
+    assert (tmp_path / "run" / "model").is_dir()
+    again = pretrain(with_changes(settings, max_hours=1.0, resume=True))
+    assert (again["run"]["steps"], again["run"]["resumed_from"]) == (6, 1)
+    whole = pretrain(with_changes(settings, max_hours=None, output_dir=str(tmp_path / "whole")))
+    assert whole["run"]["steps"] == 6
+    assert same_bits(weights_of(tmp_path / "run"), weights_of(tmp_path / "whole"))
+
+
+def test_a_signal_leaves_a_checkpoint_of_the_update_at_work(settings_of, tmp_path, capsys):
+    settings = settings_of(max_steps=100_000, save_steps=100_000)
+    timer = threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    before = signal.getsignal(signal.SIGTERM)
+    result = pretrain(settings)
+    timer.join()
+    assert result["run"]["stopped_by"] == "signal" and signal.getsignal(signal.SIGTERM) is before
+    assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == [f"checkpoint-{result['run']['steps']}"]
+    assert "stopped by a signal; --resume goes on" in capsys.readouterr().err
+
+
+def test_a_diverged_run_is_stopped_and_leaves_no_broken_checkpoint(settings_of, tmp_path):
+    settings = settings_of(learning_rate=1e30, max_grad_norm=1e30, save_steps=2)
+    with pytest.raises(ValueError, match="the training diverged before step .*; lower --learning_rate"):
+        pretrain(settings)
+    for path in (tmp_path / "run").glob("checkpoint-*/model.safetensors"):
+        assert all(tensor.isfinite().all() for tensor in load_file(path).values())
+
+
+def test_an_earlier_run_is_not_overwritten_unasked(settings_of):
+    settings = settings_of()
+    pretrain(settings)
+    with pytest.raises(CheckpointError, match="holds checkpoints of an earlier run: go on with --resume, or give"):
+        pretrain(settings)
+
+
+@pytest.mark.parametrize(("name", "value"), [("learning_rate", 0.5), ("max_tokens", 64), ("seed", 7)])
+def test_a_checkpoint_of_other_settings_is_refused(name, value, settings_of):
+    settings = settings_of(max_steps=2)
+    pretrain(settings)
+    with pytest.raises(CheckpointError, match=f"is of another run: {name} .* there, {value} here"):
+        pretrain(with_changes(settings, resume=True, **{name: value}))
+
+
+def test_a_checkpoint_of_another_corpus_is_refused(settings_of, tmp_path):
+    settings = settings_of(max_steps=2)
+    pretrain(settings)
+    path = tmp_path / "run" / "checkpoint-2" / "checkpoint.json"
+    record = json.loads(path.read_text())
+    record["facts"]["corpus"] = "another"
+    path.write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match="is of another run: corpus 'another' there"):
+        pretrain(with_changes(settings, resume=True))
+
+
+def test_resuming_where_nothing_is_starts_from_the_beginning(settings_of, capsys):
+    result = pretrain(with_changes(settings_of(max_steps=2), resume=True))
+    assert result["run"]["resumed_from"] is None and result["run"]["steps"] == 2
+    assert "no whole checkpoint in" in capsys.readouterr().err
+
+
+def test_a_checkpoint_reads_as_a_state_dict_of_the_model(settings_of, tmp_path):
+    pretrain(settings_of())
+    checkpoint = load_file(tmp_path / "run" / "checkpoint-6" / "model.safetensors")
+    assert same_bits(checkpoint, weights_of(tmp_path / "run"))
