@@ -179,10 +179,19 @@ def screen(piece: Piece, index: Path, sha256: str, run_words: int, splitter: Wor
     return (piece.first_document + np.unique(documents)).tolist()
 
 
-def leave_out(paragraphs: Iterable[Paragraph], documents: AbstractSet[int]) -> Iterator[Paragraph]:
-    """The paragraphs of all documents but those with these numbers, counted from 0 over the whole text."""
+def leave_out(paragraphs: Iterable[Paragraph], left_out: AbstractSet[int], documents: int) -> Iterator[Paragraph]:
+    """The paragraphs of all documents but those with the numbers `left_out`, counted from 0 over the whole text.
+
+    Raises:
+        PreparationError: there are not as many `documents` as were screened; only a data set can have changed so.
+    """
     number = -1
     for paragraph in paragraphs:
         number += paragraph.begins_document
-        if number not in documents:
+        if number not in left_out:
             yield paragraph
+    if number + 1 != documents:
+        raise PreparationError(
+            f"the text had {documents:,} documents when it was compared with the excluded text and has {number + 1:,} now: "
+            "give --restart, and for a data set --dataset-revision"
+        )

@@ -205,7 +205,7 @@ class _Run:
         self._agree_with_unfinished_run()
         try:
             if not (self.part / _COUNTS).exists() and not (self.part / MANIFEST).exists():
-                self._count(*self._split(self._screen()))
+                self._count(*self._split(*self._screen()))
         except BaseException:
             if not any(self.part.glob("raw-*")):  # nothing to go on with
                 shutil.rmtree(self.part, ignore_errors=True)
@@ -257,25 +257,33 @@ class _Run:
         seconds = 0.5 if sys.stderr.isatty() else 30  # a log file needs no animation
         return tqdm(desc=step, total=self.size or None, unit="B", unit_scale=True, mininterval=seconds)
 
-    def _screen(self) -> set[int]:
-        """The numbers of the documents that share a run of words with excluded text; kept in a file once all are known."""
+    def _screen(self) -> tuple[set[int], int]:
+        """Numbers of the documents that share a run of words with excluded text, and how many documents there are.
+
+        Both are kept in a file once they are known. Without excluded text the sources are not read for it.
+        """
+        if not self.excluded:
+            return set(), 0
         record = self.part / _LEFT_OUT
-        if self.excluded and not record.exists():
+        if not record.exists():
             splitter, run_words = self._splitter(), self.settings.exclude_run_words
             index = self.part / _EXCLUDED
             sha256 = write_index(index, self.excluded, self.settings, splitter)
             work = partial(screen, index=index, sha256=sha256, run_words=run_words, splitter=splitter)
             blocks = make_blocks(self._paragraphs(), 0.0, self.settings.shard_characters)
             left_out: set[int] = set()
+            documents = 0
             with self._bar("screening") as bar:
                 for piece, found in run_jobs(work, make_pieces(blocks, run_words, splitter), self.processes):
                     left_out.update(found)
+                    documents += sum(paragraph.begins_document for paragraph in piece.paragraphs)
                     bar.set_postfix_str(f"{len(left_out):,} documents left out", refresh=False)
                     bar.update(_bytes_of(piece.paragraphs))
-            write_file(record, _json(sorted(left_out)))
-        return set(json.loads(record.read_text(encoding="utf-8"))) if self.excluded else set()
+            write_file(record, _json({"documents": documents, "left_out": sorted(left_out)}))
+        screened = json.loads(record.read_text(encoding="utf-8"))
+        return set(screened["left_out"]), screened["documents"]
 
-    def _split(self, left_out: set[int]) -> tuple[list[str], Counter]:
+    def _split(self, left_out: set[int], documents: int) -> tuple[list[str], Counter]:
         """Make the raw shards; returns their names, and what they hold in all."""
         settings = self.settings
         work = partial(
@@ -285,7 +293,7 @@ class _Run:
             by_rules=settings.sentences == "rules",
             max_sentence_words=settings.max_sentence_words,
         )
-        paragraphs = leave_out(self._paragraphs(), left_out) if left_out else self._paragraphs()
+        paragraphs = leave_out(self._paragraphs(), left_out, documents) if self.excluded else self._paragraphs()
         blocks = make_blocks(paragraphs, settings.held_out, settings.shard_characters)
         names: list[str] = []
         total: Counter = Counter({"left_out_documents": len(left_out)})

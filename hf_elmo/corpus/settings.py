@@ -38,7 +38,8 @@ class CorpusSettings:
         max_sentence_words: longer sentences are cut, and counted.
         shard_characters: text that goes into a shard; one shard for each process is in memory.
         exclude: files or folders of text that must not get into the corpus, as held-out and development text; a
-            document of the sources that shares a run of words with them is left out whole. A name or several.
+            document of the sources that shares a run of words with them is left out whole. A name or several. The
+            sources, data sets too, are read once more for it.
         exclude_run_words: words of such a run, upper and lower case and punctuation marks aside.
         dataset_config, dataset_split, dataset_revision: for sources `datasets:NAME`.
     """

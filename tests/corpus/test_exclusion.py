@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from hf_elmo.corpus import PreparationError, TokenShards, add_arguments, exclusion, prepare, run
 from hf_elmo.corpus import preparation as module
+from hf_elmo.corpus.sources import Paragraph
 
 RUN = "one two three four five six seven eight nine ten eleven twelve thirteen"
 
@@ -148,6 +149,27 @@ def test_a_folder_of_files_is_excluded_as_the_files_themselves(tmp_path, texts, 
         ("b.md", "markdown"),  # `format` is that of the sources
     ]
     assert manifest["left_out_documents"] == 12
+
+
+def test_rows_of_a_data_set_are_left_out(tmp_path, write):
+    pytest.importorskip("datasets")
+    (tmp_path / "data").mkdir()
+    rows = [f"first {RUN}", "second", f"third\n{RUN}", "fourth"]
+    (tmp_path / "data" / "train.jsonl").write_text("".join(json.dumps({"text": row}) + "\n" for row in rows))
+    excluded = write("dev.txt", RUN)
+    manifest = prepare(f"datasets:{tmp_path / 'data'}", tmp_path / "out", exclude=excluded, say=quiet)
+    assert kept(tmp_path / "out") == ["second", "fourth"]
+    assert manifest["left_out_documents"] == 2
+
+
+def test_text_that_changes_after_the_comparison_is_refused():
+    paragraphs = [Paragraph("a", True), Paragraph("b", False), Paragraph("c", True), Paragraph("d", False)]
+    assert list(exclusion.leave_out(paragraphs, {0}, 2)) == paragraphs[2:]
+    assert list(exclusion.leave_out(paragraphs, {1}, 2)) == paragraphs[:2]
+    with pytest.raises(
+        PreparationError, match="had 3 documents when it was compared .* and has 2 now: give --restart"
+    ):
+        list(exclusion.leave_out(paragraphs, {0}, 3))
 
 
 @pytest.mark.slow
