@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from .lstm_native import native_applies, run_together
 from .lstm_native_int8 import native_int8_applies
+from .lstm_packed import LstmWeights
 from .lstm_projection import LstmProjection
 from .lstm_triton import triton_available, triton_steps
 from .word_layout import WordLayout
@@ -89,12 +90,11 @@ def _use_triton(directions: tuple[LstmProjection, LstmProjection], words: Tensor
 
 def _both_by_triton(directions, words, packed, states) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:
     weights = [direction.float_weights().to(words[0].dtype) for direction in directions]
-    gates = [F.linear(one, w.weight_ih, w.bias) for one, w in zip(words, weights, strict=True)]
     projections = [w.weight_hr for w in weights if w.weight_hr is not None]
     h0, c0 = (torch.stack(part) for part in zip(*states, strict=True))
     cell_clip, proj_clip = directions[0].clips()
     outputs, h, c = triton_steps(
-        torch.stack(gates),
+        _gates_of(words, weights),
         torch.stack([w.weight_hh for w in weights]),
         torch.stack(projections) if projections else None,
         h0,
@@ -104,6 +104,17 @@ def _both_by_triton(directions, words, packed, states) -> list[tuple[Tensor, tup
         proj_clip,
     )
     return [(outputs[g], (h[g], c[g])) for g in range(2)]
+
+
+def _gates_of(words: list[Tensor], weights: list[LstmWeights]) -> Tensor:
+    """(2, N, 4M) from the words (N, D) that each direction reads, the bias added."""
+    if torch.is_grad_enabled():
+        return torch.stack([F.linear(one, w.weight_ih, w.bias) for one, w in zip(words, weights, strict=True)])
+    # Written in place: the largest tensor of a call is neither copied nor there twice.
+    gates = words[0].new_empty(2, len(words[0]), len(weights[0].bias))
+    for half, one, w in zip(gates, words, weights, strict=True):
+        torch.addmm(w.bias, one, w.weight_ih.t(), out=half)
+    return gates
 
 
 def _one_after_the_other(directions, words, packed, states) -> list[tuple[Tensor, tuple[Tensor, Tensor]]]:

@@ -36,6 +36,8 @@ TILES = {
     "recurrent_gradient": ((128, 64, 64), (64, 64, 32)),
     "cell_gradient": ((64, 64, 64), (64, 32, 32)),
 }
+WARPS = (8, 4)  # of a program, for 2-byte types and for wider ones
+STAGES = 3  # blocks of terms on their way from memory at a time
 
 
 class _Plan:
@@ -58,16 +60,32 @@ class _Plan:
                 self.tile[0 if self.tile[0] > self.tile[1] else 1] //= 2
         tf32 = gates.dtype == torch.float32 and torch.backends.cuda.matmul.fp32_precision == "tf32"
         blocks = dict(zip(("BLOCK_ROWS", "BLOCK_COLUMNS", "BLOCK_DEPTH"), (*self.tile, terms), strict=True))
-        launch = {"PRECISION": "tf32" if tf32 else "ieee", "num_warps": 4 if wide else 8, "num_stages": 3}
+        launch = {"PRECISION": "tf32" if tf32 else "ieee", "num_warps": WARPS[wide], "num_stages": STAGES}
         self.constants = constants | blocks | launch
 
     def grid(self, alive: int) -> tuple[int, int, int]:
         return -(-self.columns // self.tile[1]), -(-alive // self.tile[0]), self.programs
 
 
-def _from(row: int, *tensors: Tensor | None) -> list[Tensor | None]:
-    """Views (G, ..., ...) from a row on; what is absent stays so."""
-    return [None if tensor is None else tensor[:, row:] for tensor in tensors]
+class _Launcher:
+    """Launches of one kernel over the steps of a loop, with tensors that are the same, or new ones, at every step.
+
+    Triton's own launch looks at each argument to find the compiled kernel, which takes longer than a step of a small
+    model. Only the first launch goes that way; the others call what it gave (nothing, where Triton is interpreted).
+    That serves them all: new tensors are aligned at least as well, and no integer is specialised.
+    """
+
+    def __init__(self, kernel, constants: dict):
+        self.kernel, self.constants = kernel, constants
+        self.compiled, self.others = None, ()
+
+    def __call__(self, grid: tuple[int, int, int], *arguments) -> None:
+        if self.compiled is not None:
+            self.compiled[grid](*arguments, *self.others)
+            return
+        self.compiled = self.kernel[grid](*arguments, **self.constants)
+        if self.compiled is not None:
+            self.others = tuple(self.constants[name] for name in self.kernel.arg_names[len(arguments) :])
 
 
 def _last_rows(steps: Tensor, alive: list[int]) -> Tensor:
@@ -98,18 +116,18 @@ def _forward(keep, gates, weight_hh, weight_hr, h0, c0, alive, cell_clip, proj_c
     cell = _Plan("cell", gates, sentences, cell_size, D=size, M=cell_size, CLIP=cell_clip)
     product = {"DEPTH": cell_size, "WIDTH": size, "DEPTH_STRIDE": 1, "WIDTH_STRIDE": cell_size}
     projection = _Plan("projection", gates, sentences, size, **product, SPLITS=1, CLIP=proj_clip)
-    h, before, start = h0, 0, 0
+    run_cell, project = _Launcher(cell_kernel, cell.constants), _Launcher(product_kernel, projection.constants)
+    written = cells, hidden, activated, cell_passed
+    h, h_rows, h_start, before, start = h0, sentences, 0, 0, 0
     for count in alive:
         here = sentences + start if keep else 0
-        output = outputs[:, start:]
-        read = gates[:, start:], h, weight_hh, cells[:, before:]
-        written = cells[:, here:], output if weight_hr is None else hidden, *_from(start, activated, cell_passed)
-        strides = words, words if start else sentences, cells.shape[1], hidden.shape[1]
-        cell_kernel[cell.grid(count)](*read, *written, *strides, count, **cell.constants)
+        rows = words, h_rows, cells.shape[1], hidden.shape[1]
+        starts = start, h_start, before, here, start if weight_hr is None else 0
+        run_cell(cell.grid(count), gates, h, weight_hh, *written, *rows, *starts, count)
         if weight_hr is not None:
-            tensors = hidden, weight_hr, output, *_from(start, proj_passed)
-            product_kernel[projection.grid(count)](*tensors, sentences, words, count, **projection.constants)
-        h, before, start = output, here, start + count
+            tensors = hidden, weight_hr, outputs, proj_passed
+            project(projection.grid(count), *tensors, sentences, words, 0, start, count)
+        h, h_rows, h_start, before, start = outputs, words, start, here, start + count
     c_n = _last_rows(cells[:, sentences:], alive) if keep else cells
     return outputs, _last_rows(outputs, alive), c_n.to(kind), (activated, cells, cell_passed, proj_passed)
 
@@ -144,21 +162,24 @@ class _TritonSteps(torch.autograd.Function):
         splits = recurrent.constants["SPLITS"]
         parts = cells.new_empty(splits, directions, sentences, size)
         block = {"D": size, "SPLITS": splits, "BLOCK": ELEMENTS_PER_PROGRAM}
+        run_recurrent = _Launcher(product_kernel, recurrent.constants)
+        run_output, run_cell = (
+            _Launcher(output_gradient_kernel, block),
+            _Launcher(cell_gradient_kernel, cell.constants),
+        )
+        of_output = d_outputs, d_h, parts, proj_passed, d_projected, words, sentences
+        of_cell = d_projected, weight_hr, activated, cells, cell_passed, d_cell, d_gates, hidden, words, sentences
         start, after = words, 0
         for step in range(len(alive) - 1, -1, -1):
             if after:
-                tensors = d_gates[:, start:], weight_hh, parts, None
-                product_kernel[recurrent.grid(after)](*tensors, words, sentences, after, **recurrent.constants)
+                tensors = d_gates, weight_hh, parts, None
+                run_recurrent(recurrent.grid(after), *tensors, words, sentences, start, 0, after)
             count = alive[step]
             start -= count
-            tensors = d_outputs[:, start:], d_h, parts, *_from(start, proj_passed, d_projected)
-            grid = -(-count * size // ELEMENTS_PER_PROGRAM), directions
-            output_gradient_kernel[grid](*tensors, words, sentences, count, after, **block)
+            grid = -(-count * size // ELEMENTS_PER_PROGRAM), directions, 1
+            run_output(grid, *of_output, start, count, after)
             before = sentences + start - alive[step - 1] if step else 0
-            read = cells[:, before:], cells[:, sentences + start :], *_from(start, cell_passed)
-            written = d_cell, *_from(start, d_gates, hidden)
-            tensors = d_projected[:, start:], weight_hr, activated[:, start:], *read, *written
-            cell_gradient_kernel[cell.grid(count)](*tensors, words, sentences, count, **cell.constants)
+            run_cell(cell.grid(count), *of_cell, start, before, count)
             after = count
 
         followed = zip(accumulate(alive, initial=0), alive[1:], strict=False)

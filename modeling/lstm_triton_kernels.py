@@ -22,8 +22,10 @@ def _kernel(function):
     return triton.jit(do_not_specialize=numbers)(function)
 
 
-# Pointers stand at the first row of the step in the first direction; the next direction is `..._rows` rows further,
-# and for that 32 bits are too few: a book's gates have more than 2^31 elements. Optional pointers may be None.
+# Pointers stand at the first row of the first direction, whatever the step: what is known of their alignment holds for
+# every step, and so one compiled kernel serves all. The next direction is `..._rows` rows further, a step begins at row
+# `..._start`, and for that 32 bits are too few: a book's gates have more than 2^31 elements. Optional pointers may be
+# None.
 # tanh is written out because the CUDA library's has no interpreter; its absolute error stays at 1e-7.
 
 
@@ -32,8 +34,7 @@ def cell_kernel(
     gates_ptr,  # (G, words, 4M) of the input
     h_ptr,  # (G, h_rows, D)
     weight_ptr,  # (G, 4M, D)
-    cell_before_ptr,  # (G, cell_rows, M)
-    cell_ptr,  # (G, cell_rows, M), may be the cell before
+    cells_ptr,  # (G, cell_rows, M), the step before from row cell_before, this one from cell_start, which may be equal
     hidden_ptr,  # (G, hidden_rows, M)
     activated_ptr,  # (G, words, 4M), optional
     passed_ptr,  # (G, words, M) uint8: 1 where the clip lets the gradient pass, optional
@@ -41,6 +42,11 @@ def cell_kernel(
     h_rows,
     cell_rows,
     hidden_rows,
+    start,
+    h_start,
+    cell_before,
+    cell_start,
+    hidden_start,
     alive,
     D: tl.constexpr,
     M: tl.constexpr,
@@ -56,13 +62,13 @@ def cell_kernel(
     units = (tl.program_id(0) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS))[None, :]
     living = rows < alive
     valid = living & (units < M)
-    sum_type = cell_ptr.dtype.element_ty
+    sum_type = cells_ptr.dtype.element_ty
     zero = tl.full((BLOCK_ROWS, BLOCK_COLUMNS), 0.0, sum_type)
     i, f, g, o = zero, zero, zero, zero
-    for start in range(0, D, BLOCK_DEPTH):
-        depth = start + tl.arange(0, BLOCK_DEPTH)
+    for first in range(0, D, BLOCK_DEPTH):
+        depth = first + tl.arange(0, BLOCK_DEPTH)
         inside = depth < D
-        h = tl.load(h_ptr + (direction * h_rows + rows) * D + depth[None, :], living & inside[None, :], 0.0)
+        h = tl.load(h_ptr + (direction * h_rows + h_start + rows) * D + depth[None, :], living & inside[None, :], 0.0)
         weight = weight_ptr + (direction * 4 * M + units) * D + depth[:, None]  # transposed: (D, M) of gate i
         inside = inside[:, None] & (units < M)
         i = tl.dot(h, tl.load(weight, inside, 0.0), i, PRECISION, out_dtype=sum_type)
@@ -70,7 +76,8 @@ def cell_kernel(
         g = tl.dot(h, tl.load(weight + 2 * M * D, inside, 0.0), g, PRECISION, out_dtype=sum_type)
         o = tl.dot(h, tl.load(weight + 3 * M * D, inside, 0.0), o, PRECISION, out_dtype=sum_type)
 
-    gate = (direction * words + rows) * (4 * M) + units
+    word = direction * words + start + rows
+    gate = word * (4 * M) + units
     i += tl.load(gates_ptr + gate, valid, 0.0).to(sum_type)
     f += tl.load(gates_ptr + gate + M, valid, 0.0).to(sum_type)
     g += tl.load(gates_ptr + gate + 2 * M, valid, 0.0).to(sum_type)
@@ -79,8 +86,8 @@ def cell_kernel(
     f = 1.0 / (1.0 + tl.exp(-f))
     g = 2.0 / (1.0 + tl.exp(-2.0 * g)) - 1.0
     o = 1.0 / (1.0 + tl.exp(-o))
-    unit = (direction * cell_rows + rows) * M + units
-    c = f * tl.load(cell_before_ptr + unit, valid, 0.0) + i * g
+    cell = (direction * cell_rows + rows) * M + units
+    c = f * tl.load(cells_ptr + cell + cell_before.to(tl.int64) * M, valid, 0.0) + i * g
     if activated_ptr is not None:
         kind = activated_ptr.dtype.element_ty
         tl.store(activated_ptr + gate, i.to(kind), valid)
@@ -89,13 +96,12 @@ def cell_kernel(
         tl.store(activated_ptr + gate + 3 * M, o.to(kind), valid)
     if CLIP is not None:
         if passed_ptr is not None:
-            word = (direction * words + rows) * M + units
-            tl.store(passed_ptr + word, ((c >= -CLIP) & (c <= CLIP)).to(tl.uint8), valid)
+            tl.store(passed_ptr + word * M + units, ((c >= -CLIP) & (c <= CLIP)).to(tl.uint8), valid)
         c = tl.where(c > CLIP, CLIP, tl.where(c < -CLIP, -CLIP, c))  # a NaN stays one
-    tl.store(cell_ptr + unit, c, valid)
+    tl.store(cells_ptr + cell + cell_start.to(tl.int64) * M, c, valid)
     hidden = o * (2.0 / (1.0 + tl.exp(-2.0 * c)) - 1.0)
     hidden = hidden.to(hidden_ptr.dtype.element_ty)
-    tl.store(hidden_ptr + (direction * hidden_rows + rows) * M + units, hidden, valid)
+    tl.store(hidden_ptr + (direction * hidden_rows + hidden_start + rows) * M + units, hidden, valid)
 
 
 @_kernel
@@ -106,6 +112,8 @@ def product_kernel(
     passed_ptr,  # (G, product_rows, WIDTH) uint8: 1 where the clip lets the gradient pass, optional
     left_rows,
     product_rows,
+    left_start,
+    product_start,
     alive,
     DEPTH: tl.constexpr,
     WIDTH: tl.constexpr,
@@ -130,7 +138,9 @@ def product_kernel(
         depth = start + split * BLOCK_DEPTH + tl.arange(0, BLOCK_DEPTH)
         inside = depth < DEPTH
         left = tl.load(
-            left_ptr + (direction * left_rows + rows) * DEPTH + depth[None, :], living & inside[None, :], 0.0
+            left_ptr + (direction * left_rows + left_start + rows) * DEPTH + depth[None, :],
+            living & inside[None, :],
+            0.0,
         )
         weight = weight_ptr + direction * DEPTH * WIDTH + depth[:, None] * DEPTH_STRIDE + columns * WIDTH_STRIDE
         weight = tl.load(weight, inside[:, None] & (columns < WIDTH), 0.0)
@@ -138,7 +148,7 @@ def product_kernel(
 
     valid = living & (columns < WIDTH)
     direction += split * (tl.num_programs(2) // SPLITS)
-    element = (direction * product_rows + rows) * WIDTH + columns
+    element = (direction * product_rows + product_start + rows) * WIDTH + columns
     if CLIP is not None:
         if passed_ptr is not None:
             tl.store(passed_ptr + element, ((total >= -CLIP) & (total <= CLIP)).to(tl.uint8), valid)
@@ -155,6 +165,7 @@ def output_gradient_kernel(
     d_projected_ptr,  # (G, words, D)
     words,
     sentences,
+    start,
     alive,
     alive_after,
     D: tl.constexpr,
@@ -170,7 +181,7 @@ def output_gradient_kernel(
     d_h = tl.load(d_last_ptr + state, valid & (elements >= alive_after * D), 0.0).to(parts_ptr.dtype.element_ty)
     for split in range(SPLITS):
         d_h += tl.load(parts_ptr + tl.num_programs(1) * sentences * D * split + state, carried, 0.0)
-    element = direction * words * D + elements
+    element = (direction * words + start) * D + elements
     d_h += tl.load(d_outputs_ptr + element, valid, 0.0).to(d_h.dtype)
     if passed_ptr is not None:
         d_h = tl.where(tl.load(passed_ptr + element, valid, 0) != 0, d_h, 0.0)
@@ -182,14 +193,15 @@ def cell_gradient_kernel(
     d_projected_ptr,  # (G, words, D)
     weight_ptr,  # (G, D, M), optional
     activated_ptr,  # (G, words, 4M)
-    cell_before_ptr,  # (G, sentences + words, M)
-    cell_ptr,  # (G, sentences + words, M)
+    cells_ptr,  # (G, sentences + words, M), the state given first; the step before from row cell_before
     passed_ptr,  # (G, words, M) uint8, optional
     d_cell_ptr,  # (G, sentences, M), from the step after to the step before
     d_gates_ptr,  # (G, words, 4M), may be the activated gates
     hidden_ptr,  # (G, words, M), made again, optional
     words,
     sentences,
+    start,
+    cell_before,
     alive,
     D: tl.constexpr,
     M: tl.constexpr,
@@ -204,12 +216,12 @@ def cell_gradient_kernel(
     units = (tl.program_id(0) * BLOCK_COLUMNS + tl.arange(0, BLOCK_COLUMNS))[None, :]
     living = rows < alive
     valid = living & (units < M)
-    sum_type = cell_ptr.dtype.element_ty
-    word = direction * words + rows
+    sum_type = cells_ptr.dtype.element_ty
+    word = direction * words + start + rows
     if weight_ptr is not None:
         d_hidden = tl.full((BLOCK_ROWS, BLOCK_COLUMNS), 0.0, sum_type)
-        for start in range(0, D, BLOCK_DEPTH):
-            depth = start + tl.arange(0, BLOCK_DEPTH)
+        for first in range(0, D, BLOCK_DEPTH):
+            depth = first + tl.arange(0, BLOCK_DEPTH)
             inside = depth < D
             d_projected = tl.load(d_projected_ptr + word * D + depth[None, :], living & inside[None, :], 0.0)
             weight = weight_ptr + (direction * D + depth[:, None]) * M + units
@@ -223,9 +235,10 @@ def cell_gradient_kernel(
     f = tl.load(activated_ptr + gate + M, valid, 0.0).to(sum_type)
     g = tl.load(activated_ptr + gate + 2 * M, valid, 0.0).to(sum_type)
     o = tl.load(activated_ptr + gate + 3 * M, valid, 0.0).to(sum_type)
-    unit = (direction * (sentences + words) + rows) * M + units
-    c_before = tl.load(cell_before_ptr + unit, valid, 0.0)
-    c_tanh = 2.0 / (1.0 + tl.exp(-2.0 * tl.load(cell_ptr + unit, valid, 0.0))) - 1.0
+    cell = (direction * (sentences + words) + rows) * M + units
+    c_before = tl.load(cells_ptr + cell + cell_before.to(tl.int64) * M, valid, 0.0)
+    c = tl.load(cells_ptr + cell + (sentences + start).to(tl.int64) * M, valid, 0.0)
+    c_tanh = 2.0 / (1.0 + tl.exp(-2.0 * c)) - 1.0
     state = d_cell_ptr + (direction * sentences + rows) * M + units
     d_c = tl.load(state, valid, 0.0) + d_hidden * o * (1.0 - c_tanh * c_tanh)
     if passed_ptr is not None:

@@ -11,7 +11,18 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from lstm_steps import CASES, CLIPS, NAMES, alive_of, check, definition, load, make_inputs, with_gradients
+from lstm_steps import (
+    CASES,
+    CLIPS,
+    NAMES,
+    alive_of,
+    check,
+    definition,
+    interpret_bfloat16,
+    load,
+    make_inputs,
+    with_gradients,
+)
 from tolerances import TOLERANCES
 
 
@@ -94,19 +105,7 @@ def test_both_clips_act_in_these_cases():
 )
 def test_half_precision_is_near_the_definition(kernels, device, monkeypatch, case, dtype):
     if device == "cpu":
-        from triton.runtime import interpreter
-
-        right = interpreter.InterpreterBuilder.create_dot
-
-        def create_dot(self, a, b, *others):  # the interpreter takes the bits of bfloat16 for integers
-            if a.dtype.scalar == interpreter.tl.bfloat16:
-                a, b = (
-                    interpreter.TensorHandle((x.data.astype(np.uint32) << 16).view(np.float32), interpreter.tl.float32)
-                    for x in (a, b)
-                )
-            return right(self, a, b, *others)
-
-        monkeypatch.setattr(interpreter.InterpreterBuilder, "create_dot", create_dot)
+        interpret_bfloat16(monkeypatch)
     compare(kernels, device, CASES[case], dtype, TOLERANCES["triton", str(dtype)[6:]])
 
 
@@ -346,6 +345,71 @@ def test_every_launch_compiles_for_hopper(monkeypatch, tmp_path, case, dtype):
     assert max(kernel.metadata.shared for kernel in compiled.values()) <= 227 * 1024  # what a block may have
     if case == "original" and dtype.itemsize == 2:  # the tensor cores' own instruction of this generation
         assert sum("wgmma" in kernel.asm["ptx"] for kernel in compiled.values()) >= 3
+
+
+class _Compiled:
+    """Stands for what the first launch of a kernel compiles."""
+
+    def __init__(self):
+        self.launches = []
+
+    def __getitem__(self, grid):
+        return lambda *arguments: self.launches.append((grid, arguments))
+
+
+def test_launches_after_the_first_give_what_was_compiled_the_same_arguments(kernels):
+    compiled, first = _Compiled(), []
+
+    class Kernel:
+        arg_names = ["pointer", "alive", "DEPTH", "CLIP"]
+
+        def __getitem__(self, grid):
+            return lambda *arguments, **constants: first.append((grid, arguments, constants)) or compiled
+
+    launcher = kernels._Launcher(Kernel(), {"CLIP": None, "DEPTH": 8, "num_warps": 4})
+    launcher((1, 2, 3), "tensor", 7)
+    launcher((1, 1, 3), "other tensor", 6)
+    launcher((1, 1, 3), "other tensor", 5)
+    assert first == [((1, 2, 3), ("tensor", 7), {"CLIP": None, "DEPTH": 8, "num_warps": 4})]
+    assert compiled.launches == [
+        ((1, 1, 3), ("other tensor", 6, 8, None)), ((1, 1, 3), ("other tensor", 5, 8, None))
+    ]  # fmt: skip
+
+
+def test_the_launches_of_every_kernel_name_all_its_parameters(kernels, device, monkeypatch):
+    function, inputs = small(kernels, device)
+    launched = {}
+
+    class Launcher(kernels._Launcher):
+        def __call__(self, grid, *arguments):
+            names = list(inspect.signature(self.kernel.fn).parameters)
+            launched.setdefault(self.kernel, set()).add((len(grid), tuple(names[len(arguments) :])))
+            assert set(names[len(arguments) :]) <= set(self.constants)
+            super().__call__(grid, *arguments)
+
+    monkeypatch.setattr(kernels, "_Launcher", Launcher)
+    with_gradients(function, inputs)
+    assert len(launched) == 4
+    for forms in launched.values():
+        assert len(forms) == 1 and all(length == 3 and all(map(str.isupper, names)) for length, names in forms)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_the_short_way_of_launching_gives_the_same_bits_on_a_gpu(monkeypatch):
+    pytest.importorskip("triton", reason="Triton is not installed")
+    kernels = load(interpreted=False)
+    for lengths, size, cell_size in (([7, 7, 4, 1], 24, 40), ([3, 2, 2], 13, 37)):
+        inputs = [x.cuda() for x in make_inputs(lengths, 2, size, cell_size, True, torch.float32)]
+        inputs[3] = torch.cat([inputs[3].new_zeros(1), inputs[3].flatten()])[1:].view_as(inputs[3])  # aligned worse
+        function = lambda *x: kernels.triton_steps(*x, alive_of(lengths), *CLIPS)  # noqa: B023, E731
+        short = with_gradients(function, inputs)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                kernels._Launcher, "__call__", lambda self, grid, *x: self.kernel[grid](*x, **self.constants)
+            )
+            long = with_gradients(function, inputs)
+        assert all(torch.equal(short[name], long[name]) for name in NAMES)
 
 
 @pytest.mark.gpu
