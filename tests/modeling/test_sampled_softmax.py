@@ -262,7 +262,7 @@ def test_wrong_samples_are_told(settings, error, text):
 def test_on_a_gpu(monkeypatch, dtype, block_bytes):
     """bfloat16 rounds probabilities and scaled vectors before the products: 2^-8 of the largest gradient."""
     monkeypatch.setattr(softmax_losses, "BLOCK_BYTES", block_bytes)
-    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    assert torch.backends.cuda.matmul.fp32_precision != "tf32"
     *leaves, targets = problem(tokens=300, size=64, words=5000, dtype=dtype, ignored=[7], scale=0.3)
     exact = [leaf.detach().double().requires_grad_() for leaf in leaves]
     there = [leaf.detach().cuda().requires_grad_() for leaf in leaves]
