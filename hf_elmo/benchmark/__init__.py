@@ -31,6 +31,11 @@ BENCHMARKS = {
         "encoder",
     ),
     "training": Benchmark("forward and backward pass", options.add_training_arguments, "training"),
+    "gpu": Benchmark(
+        "words per second on a CUDA GPU, beside cuDNN's LSTM, and steps of pretraining",
+        options.add_gpu_arguments,
+        "gpu",
+    ),
     "memory": Benchmark("peak memory for one long document", options.add_memory_arguments, "memory"),
     "plot": Benchmark("draw results of encoder and training", options.add_plot_arguments, "plot"),
 }

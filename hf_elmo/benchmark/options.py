@@ -32,6 +32,20 @@ LSTM_STAGE = {
     "lstm-products": "nothing but the matrix products of the LSTM stage",
 }
 SIDES = {**WHOLE, **LSTM_STAGE}
+# LSTM stages of the benchmark on a GPU.
+GPU_SIDES = {
+    "ours": "Triton kernels, float32, no TF32",
+    "ours-tf32": "the same with TF32 products",
+    "ours-bf16": "Triton kernels, weights and vectors in bfloat16",
+    "ours-fp16": "the same in float16",
+    "ours-autocast": "float32 weights under torch.autocast(bfloat16), cast at every call",
+    "packed": 'lstm_backend="packed", without Triton, float32, no TF32',
+    "packed-bf16": "the same in bfloat16",
+    "cudnn": "torch.nn.LSTM(proj_size), which clips nothing, float32, no TF32; words sorted and packed before",
+    "cudnn-tf32": "the same with TF32 products",
+    "cudnn-bf16": "the same in bfloat16, which torch may run without cuDNN",
+    "cudnn-fp16": "the same in float16",
+}
 TRAINING_SIDES = (BASELINE, "allennlp", "ours")
 
 
@@ -63,7 +77,9 @@ def add_tokenizer_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=positive, default=64, help="sentences a call")
 
 
-def add_workload_arguments(parser: argparse.ArgumentParser) -> None:
+def add_workload_arguments(
+    parser: argparse.ArgumentParser, quick: str = "small model, batches of 8, 2 runs: a try"
+) -> None:
     """Options of the benchmarks that run a model over sentences."""
     parser.add_argument(
         "--sentences", type=positive, metavar="N", help="sentences of a run, at least a batch (default: a few)"
@@ -71,7 +87,7 @@ def add_workload_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", type=Path, metavar="FILE", help="sentences to take instead of made-up ones")
     parser.add_argument("--seed", type=int, metavar="N", default=1, help="of weights and sentences (1)")
     parser.add_argument("--resume", action="store_true", help="go on with the unfinished run in --output")
-    parser.add_argument("--quick", action="store_true", help="small model, batches of 8, 2 runs: a try")
+    parser.add_argument("--quick", action="store_true", help=quick)
 
 
 def add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
@@ -134,6 +150,22 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads", type=positive, metavar="N", default=1, help="1: processor time; more: time on the wall (1)"
     )
     add_workload_arguments(parser)
+
+
+def add_gpu_arguments(parser: argparse.ArgumentParser) -> None:
+    add_common_arguments(parser, runs=5)
+    _add_sizes(parser, list(SIZES))
+    parser.add_argument("--batch-sizes", nargs="+", type=positive, metavar="N", default=[128, 32], help="(128 32)")
+    parser.add_argument(
+        "--sides", nargs="+", choices=list(GPU_SIDES), metavar="SIDE", help="LSTM stages to measure, below (all)"
+    )
+    parser.add_argument("--no-pretraining", action="store_true", help="leave out the steps of pretraining")
+    parser.add_argument(
+        "--tune", action="store_true", help="instead: try tiles of the Triton kernels and print the fastest"
+    )
+    add_workload_arguments(parser, quick="small model, batches of 128, four sides, 3 runs: under a minute")
+    width = max(map(len, GPU_SIDES))
+    parser.epilog = "sides:\n" + "\n".join(f"  {name:<{width}}  {about}" for name, about in GPU_SIDES.items())
 
 
 def add_memory_arguments(parser: argparse.ArgumentParser) -> None:
