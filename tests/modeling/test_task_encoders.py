@@ -41,6 +41,22 @@ def test_bilstm_reads_each_text_as_if_it_were_alone(layers):
     assert not vectors.grad[~mask].any() and vectors.grad[mask].any(dim=-1).all()
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_padded_and_packed_runs_have_the_same_values_and_gradients(layers):
+    encoder = TaskBiLstm(settings(task_num_layers=layers), 5).double().eval()
+    lengths = torch.tensor([3, 7, 0, 1])
+    words = (torch.arange(7) < lengths.unsqueeze(1)).unsqueeze(-1)
+    vectors = torch.randn(4, 7, 5, dtype=torch.float64) * words
+    weights = torch.randn(4, 7, 6, dtype=torch.float64) * words
+    found = []
+    for run in (encoder._run_padded, encoder._run_packed):
+        inputs = vectors.clone().requires_grad_()
+        hidden = run(inputs, lengths)
+        gradients = torch.autograd.grad((hidden * weights).sum(), [inputs, *encoder.parameters()])
+        found.append([hidden * words, *gradients])
+    assert all((padded - packed).abs().max() <= EXACT for padded, packed in zip(*found, strict=True))
+
+
 def test_bilstm_of_nothing():
     encoder = TaskBiLstm(settings(), 5)
     for shape in ((2, 0), (0, 4)):
@@ -50,6 +66,10 @@ def test_bilstm_of_nothing():
 def test_dropout_stands_between_the_layers():
     encoder = TaskBiLstm(settings(task_num_layers=2, embedding_dropout=0.4), 5)
     assert encoder.lstm.dropout == 0.4 and TaskBiLstm(settings(embedding_dropout=0.4), 5).lstm.dropout == 0
+    inputs = torch.ones(2, 3, 5), torch.ones(2, 3, dtype=torch.bool)
+    assert not torch.equal(encoder(*inputs), encoder(*inputs))
+    encoder.eval()
+    assert torch.equal(encoder(*inputs), encoder(*inputs))
 
 
 def test_pooling_is_maximum_mean_minimum_and_attention():
