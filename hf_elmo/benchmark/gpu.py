@@ -42,10 +42,12 @@ COMPARISONS = {
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print each measurement as it is done and keep it in the result file; 130 if interrupted.
+    """Measure, print each measurement as it is done and keep it in the result file.
 
+    Returns:
+        0; 1 if a side of the LSTM stage was left out, its results being wrong; 130 if interrupted.
     Raises:
-        ValueError: there is no CUDA device or no Triton, an option contradicts another, or a side's results are wrong.
+        ValueError: there is no CUDA device or no Triton, or the vectors of the whole encoder are wrong.
     """
     require_gpu()
     if args.tune:
@@ -84,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return result.interrupted(len(cells) + len(pretrained))
     result.finish()
-    return 0
+    return 1 if "not_measured" in result.data else 0
 
 
 def require_gpu() -> None:
@@ -151,15 +153,23 @@ def measure(size: str, batch_size: int, model: ElmoModel, text, args, result: Re
     expected = gpu_sides.expect(model, begun)
     stages, prepared, checks = {}, {}, {}
     for name in args.sides:
-        stages[name] = gpu_sides.make_stage(name, model)
-        checks[name] = gpu_sides.check(name, stages[name], stages[name].prepare(begun), expected)
-        prepared[name] = [stages[name].prepare(batch) for batch in batches]
+        try:
+            stage = gpu_sides.make_stage(name, model)
+            checks[name] = gpu_sides.check(name, stage, stage.prepare(begun), expected)
+        except (ValueError, RuntimeError) as error:  # wrong, or torch has no such LSTM: the others are measured
+            result.data.setdefault("not_measured", {})[f"{name}, {title}"] = str(error)
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        stages[name] = stage
+        prepared[name] = [stage.prepare(batch) for batch in batches]
+    if not stages:
+        return
     del expected
 
     for kind, function in (("inference", gpu_sides.infer), ("training step", gpu_sides.step)):
         training = kind == "training step"
         to_do: dict[str, Callable[[], Any]] = {
-            name: partial(on_all, function, stages[name], prepared[name]) for name in args.sides
+            name: partial(on_all, function, stages[name], prepared[name]) for name in stages
         }
         memory = {name: peak_above(work, stages[name].parameters) for name, work in to_do.items()}
         seconds = timed(f"LSTM {kind}, {title}", to_do, args.runs)

@@ -102,7 +102,7 @@ def test_lanes_are_what_the_two_directions_read(processor):
 
 
 @pytest.mark.parametrize("part, message", [("outputs", "vectors"), ("gradients", "gradients")])
-def test_wrong_results_are_not_measured(processor, part, message, monkeypatch, capsys):
+def test_a_side_with_wrong_results_is_left_out_and_told(processor, part, message, monkeypatch, tmp_path, capsys):
     right = getattr(gpu_sides.CudnnStage, "padded" if part == "outputs" else part)
 
     def wrong(self, *arguments):
@@ -110,7 +110,11 @@ def test_wrong_results_are_not_measured(processor, part, message, monkeypatch, c
         return results * 1.01 if part == "outputs" else [*results[:-1], results[-1] * 1.01]
 
     monkeypatch.setattr(gpu_sides.CudnnStage, "padded" if part == "outputs" else part, wrong)
-    assert benchmark.main([*TINY_RUN, "--sides", "cudnn"]) == 1
+    path = tmp_path / "result.json"
+    assert benchmark.main([*TINY_RUN, "--sides", "cudnn", "packed", "--output", str(path)]) == 1
+    result = json.loads(path.read_text())
+    assert list(result["metrics"]["LSTM inference, tiny, batch 3"]["sides"]) == ["packed"]
+    assert list(result["data"]["not_measured"]) == ["cudnn, tiny, batch 3"]
     assert f"error: cudnn: {message} differ from the definition by 1.0e-02 of their norm" in capsys.readouterr().err
 
 
