@@ -155,7 +155,7 @@ def load_model(name: str, revision: str | None, device: str | None) -> tuple[Any
     except (OSError, ValueError) as error:
         raise CorpusError(f"{name}: {' '.join(str(error).split())}") from error
     if config.model_type != "elmo":
-        raise CorpusError(f"{name} is a {config.model_type} model; hf-elmo embed needs an ELMo model")
+        raise CorpusError(f"{name} is a {config.model_type} model; needed is an ELMo model")
     tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
     model, loading = AutoModel.from_pretrained(name, revision=revision, dtype=torch.float32, output_loading_info=True)
     if loading["missing_keys"]:  # transformers fills them with random numbers

@@ -348,7 +348,7 @@ def test_wrong_inputs_are_explained(folder, corpus, tmp_path, capsys, monkeypatc
         ("empty", corpus, "v.h5"): "empty has no config.json; give a folder that hf-elmo convert has written",
         ("nowhere", corpus, "v.h5"): "nowhere: no such folder; give one from hf-elmo convert",
         ("./no/model", corpus, "v.h5"): "./no/model: no such folder",
-        ("bert", corpus, "v.h5"): "bert is a bert model; hf-elmo embed needs an ELMo model",
+        ("bert", corpus, "v.h5"): "bert is a bert model; needed is an ELMo model",
         ("no/model", corpus, "v.h5"): "no/model: ",
         (folder, "no.txt", "v.h5"): "no.txt is no file",
         (folder, corpus, "v.doc"): "cannot tell the format of v.doc",

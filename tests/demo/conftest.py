@@ -1,0 +1,12 @@
+"""The demo's own words, split without a model."""
+
+import pytest
+from planted_senses import Planted
+
+from hf_elmo.demo.texts import read_senses
+
+
+@pytest.fixture(scope="session")
+def box_words():
+    """The demo's own words with their occurrences."""
+    return read_senses(Planted().split)
