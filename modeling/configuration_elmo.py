@@ -84,6 +84,8 @@ class ElmoConfig(PreTrainedConfig):
         static_embedding_size (`int`, defaults to 0): width of a static vector of each word of the vocabulary, beside
             the ELMo vector; `model.load_static_vectors` fills them from a word2vec or GloVe file. 0 for none.
         freeze_static_embeddings (`bool`, defaults to `True`): the static vectors do not learn.
+        use_elmo_vectors (`bool`, defaults to `True`): `False` gives a head the static vectors alone, a baseline for what
+            ELMo adds; the encoder then neither runs nor learns. Needs `static_embedding_size`.
         lstm_dropout (`float`, defaults to 0.1): in the training of [`ElmoForPreTraining`], on the input of every LSTM
             layer and on the top layer; bilm-tf's `dropout`.
         num_sampled (`int`, defaults to 0): words drawn for the softmax in the training of [`ElmoForPreTraining`]; 0 for
@@ -127,6 +129,7 @@ class ElmoConfig(PreTrainedConfig):
     use_crf: bool = False
     static_embedding_size: int = 0
     freeze_static_embeddings: bool = True
+    use_elmo_vectors: bool = True
     lstm_dropout: float | int = 0.1
     num_sampled: int = 0
     pad_token_id: int | None = 0
@@ -191,6 +194,11 @@ class ElmoConfig(PreTrainedConfig):
             raise ValueError(
                 f"num_characters must be at least 262 (256 bytes, 5 marks, padding), got {self.num_characters}. "
                 "Models trained with 261 get the padding row when they are converted."
+            )
+        if not self.use_elmo_vectors and not self.static_embedding_size:
+            raise ValueError(
+                "use_elmo_vectors=False leaves a head without input: static_embedding_size must be the width of the static "
+                "vectors, got 0"
             )
         widest = max(width for width, _ in self.char_filters)
         if self.max_characters_per_token < max(widest, 3):

@@ -53,7 +53,7 @@ class ElmoForTask(ElmoPreTrainedModel):
         )
         self.embedding_dropout = nn.Dropout(config.embedding_dropout)
         self.dropout = nn.Dropout(config.classifier_dropout)
-        self.input_size = config.hidden_size + config.static_embedding_size
+        self.input_size = config.hidden_size * config.use_elmo_vectors + config.static_embedding_size
 
     @property
     def scalar_mix(self) -> ScalarMix:
@@ -91,6 +91,8 @@ class ElmoForTask(ElmoPreTrainedModel):
         return embeddings
 
     def _freeze(self) -> None:
+        if not self.config.use_elmo_vectors:
+            self.elmo.requires_grad_(False)  # several processes would wait for gradients that never come
         if self.static_embeddings is not None:
             self.static_embeddings.requires_grad_(not self.config.freeze_static_embeddings)
 
@@ -105,8 +107,13 @@ class ElmoForTask(ElmoPreTrainedModel):
     def _embed(
         self, input_ids, char_ids, attention_mask, inputs_embeds, encoder_layers, **kwargs
     ) -> tuple[Tensor, Tensor, ElmoModelOutput]:
-        """What enters the head (B, T, W), the mask (B, T) bool, and the encoder's output."""
-        if encoder_layers is None:
+        """What enters the head (B, T, W), the mask (B, T) bool, and the encoder's output, empty if it did not run."""
+        if not self.config.use_elmo_vectors:
+            if encoder_layers is not None:
+                raise ValueError("use_elmo_vectors=False reads static vectors alone: leave encoder_layers out")
+            mask = check_inputs(self.config, input_ids, char_ids, attention_mask, inputs_embeds, None)
+            outputs = ElmoModelOutput()
+        elif encoder_layers is None:
             mask = check_inputs(self.config, input_ids, char_ids, attention_mask, inputs_embeds, None)
             outputs = self.elmo(
                 input_ids=input_ids, char_ids=char_ids, attention_mask=mask, inputs_embeds=inputs_embeds, **kwargs
@@ -114,13 +121,13 @@ class ElmoForTask(ElmoPreTrainedModel):
         else:
             mask = self._check_layers(encoder_layers, attention_mask, inputs_embeds)
             outputs = self.elmo.mix_layers(encoder_layers.to(self.dtype).unbind(dim=2), mask)
-        vectors = outputs.mixed_state
+        parts = [] if outputs.mixed_state is None else [outputs.mixed_state]
         if self.static_embeddings is not None:
             if input_ids is None:
                 raise ValueError("static vectors are looked up by input_ids; pass the tokenizer's whole output")
             static = self.static_embeddings(input_ids).masked_fill(~mask.unsqueeze(-1), 0)
-            vectors = torch.cat([vectors, static.to(vectors.dtype)], dim=-1)
-        return self.embedding_dropout(vectors), mask, outputs
+            parts.append(static.to(parts[0].dtype) if parts else static)
+        return self.embedding_dropout(torch.cat(parts, dim=-1)), mask, outputs
 
     def _check_layers(self, encoder_layers, attention_mask, inputs_embeds) -> Tensor:
         if attention_mask is None or inputs_embeds is not None:

@@ -35,7 +35,7 @@ SAFETENSORS_NAMES = {"float32": "F32", "float16": "F16"}
 NOT_ENCODER = (
     "_name_or_path transformers_version architectures auto_map dtype lstm_backend id2label label2id problem_type "
     "task_head task_hidden_size task_num_layers embedding_dropout classifier_dropout use_crf static_embedding_size "
-    "freeze_static_embeddings freeze_encoder vocab_size"
+    "freeze_static_embeddings use_elmo_vectors freeze_encoder vocab_size"
 ).split()
 
 

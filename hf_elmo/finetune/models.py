@@ -121,6 +121,8 @@ def _override(config: Any, arguments: ModelArguments) -> None:
             changes["task_head"] = arguments.task_head
         changes |= {"use_crf": True} if arguments.use_crf else {}
         changes.setdefault("freeze_encoder", arguments.freeze_encoder)  # an earlier stage may have frozen it
+        if arguments.static_vectors is not None:
+            changes["static_embedding_size"] = static_width(arguments.static_vectors)
         if arguments.model is None:
             changes["weight_format"] = "float"  # 8 bits are made of trained weights
     else:
@@ -137,6 +139,10 @@ def _override(config: Any, arguments: ModelArguments) -> None:
             config.validate()  # strict configurations see whether values fit each other
     except (TypeError, ValueError, AttributeError, StrictDataclassError) as error:
         raise ArgumentsError(f"argument --config_overrides: {' '.join(str(error).split())}") from error
+    if arguments.cache_features and not config.use_elmo_vectors:
+        raise ArgumentsError(
+            "--cache_features keeps ELMo vectors, which use_elmo_vectors=false leaves out: give one of the two"
+        )
 
 
 def _load_tokenizer(arguments: ModelArguments, config: Any, pretokenized: bool) -> Any:
@@ -157,22 +163,30 @@ def _load_tokenizer(arguments: ModelArguments, config: Any, pretokenized: bool) 
         ) from error
 
 
-def give_vocabulary(tokenizer: Any, config: Any, arguments: ModelArguments, texts: Iterable[str | list[str]]) -> Any:
+def give_vocabulary(
+    tokenizer: Any,
+    config: Any,
+    arguments: ModelArguments,
+    texts: Iterable[str | list[str]],
+    other_texts: Iterable[str | list[str]] = (),
+) -> Any:
     """The tokenizer with the commonest words of the training data, if it was asked for or is needed and missing.
 
-    Static vectors are looked up by word, so without a vocabulary there would be none; the encoder needs none.
+    Static vectors are looked up by word, so without a vocabulary there would be none; the encoder needs none. They are
+    not learned from the training data, so words that only the data for evaluation have get theirs, too.
 
     Args:
         tokenizer: an ElmoTokenizer.
         config: its `vocab_size` follows.
         texts: of the training data, as strings or as lists of words.
+        other_texts: of all other data, for a vocabulary that nobody asked for.
     """
     has_words = len(tokenizer) > len(tokenizer.all_special_ids)
     wanted = arguments.vocabulary_size or (
         LARGEST_STATIC_VOCABULARY if arguments.static_vectors and not has_words else None
     )
     if wanted is not None:
-        texts = iter(texts)
+        texts = iter(texts) if arguments.vocabulary_size else chain(texts, other_texts)
         first = list(islice(texts, 1))
         texts = chain(first, texts)
         special = set(tokenizer.all_special_tokens)
@@ -201,8 +215,6 @@ def load_model(arguments: ModelArguments, config: Any, tokenizer: Any, auto_clas
     """
     auto = getattr(transformers, auto_class)
     name = arguments.model
-    if config.model_type == "elmo" and arguments.static_vectors is not None:
-        config.static_embedding_size = static_width(arguments.static_vectors)
     try:
         if name is None:
             model = auto.from_config(config, trust_remote_code=arguments.trust_remote_code)

@@ -111,11 +111,13 @@ class ModelArguments:
     )
     use_crf: bool = _option("ELMo, tagging: a conditional random field on top", False)
     static_vectors: str | None = _option(
-        "ELMo: word2vec or GloVe text file, put beside the ELMo vectors", metavar="FILE"
+        "ELMo: word2vec or GloVe text file, put beside the ELMo vectors (in place of them with --config_overrides "
+        "use_elmo_vectors=false)",
+        metavar="FILE",
     )
     vocabulary_size: int | None = _option(
-        "ELMo: make a vocabulary of the N commonest words of the training data (with --static_vectors it is made "
-        "anyway, of at most 400000)",
+        "ELMo: make a vocabulary of the N commonest words of the training data (with --static_vectors one is made "
+        "anyway, of all words of the data, at most 400000)",
         metavar="N",
     )
     freeze_encoder: bool = _option("train the head (and ELMo's scalar mix) only", False)

@@ -30,7 +30,7 @@ def describe_model(settings: Settings, prepared: Prepared) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in model.parameters()),
         "trained_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
     }
-    if hasattr(model, "scalar_mix"):
+    if hasattr(model, "scalar_mix") and model.config.use_elmo_vectors:
         found["scalar_mix"] = {name.split("/")[1]: value for name, value in scalar_mix_values(model).items()}
     return found
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def finetune(arguments: Sequence[str]) -> dict[str, Any]:
         datasets = _load_data(settings)
         sources = {name: report.describe_data(_source(settings, name), _split(settings, name)) for name in datasets}
         task = TASK_CLASSES[_chosen(settings.data.task)](settings.data, datasets["train"])
-        prepared = _prepare_model(settings, task, datasets["train"])
+        prepared = _prepare_model(settings, task, datasets)
         held = {name: _encode(settings, task, name, data, prepared) for name, data in datasets.items()}
         baseline = {name: task.score(task.baseline(data), data) for name, data in datasets.items() if name != "train"}
         _choose_best_metric(settings, task, baseline)
@@ -168,13 +169,14 @@ def _load_data(settings: Settings) -> dict[str, Any]:
 # --- model -----------------------------------------------------------------------------------------------------------
 
 
-def _prepare_model(settings: Settings, task: Task, train: Any) -> Prepared:
+def _prepare_model(settings: Settings, task: Task, datasets: dict[str, Any]) -> Prepared:
     config, tokenizer = load_config_and_tokenizer(settings.model, task.pretokenized)
     for name, value in task.config_changes().items():
         setattr(config, name, value)
     is_elmo = config.model_type == "elmo"
     if is_elmo:
-        tokenizer = give_vocabulary(tokenizer, config, settings.model, task.texts(train))
+        others = chain.from_iterable(task.texts(data) for name, data in datasets.items() if name != "train")
+        tokenizer = give_vocabulary(tokenizer, config, settings.model, task.texts(datasets["train"]), others)
     tokenizer.padding_side = "right"  # word positions are counted from the left
     if settings.training.learning_rate is None:
         settings.training.learning_rate = ELMO_LEARNING_RATE if is_elmo else BERT_LEARNING_RATE
@@ -271,7 +273,7 @@ def _make_trainer(
         encoder_is_frozen=settings.model.freeze_encoder,
         token_loss=task.token_loss,
     )
-    if hasattr(model, "scalar_mix"):
+    if hasattr(model, "scalar_mix") and model.config.use_elmo_vectors:
         trainer.callback_handler.callbacks.insert(0, ScalarMixLogger())  # before those that report
     return trainer
 

@@ -190,10 +190,10 @@ def test_byte_pairs_read_single_words_with_the_space_before_them(tmp_path):
     ]  # fmt: skip
 
 
-def vocabulary(texts, tokenizer=None, **changes):
+def vocabulary(texts, tokenizer=None, others=(), **changes):
     config = ElmoConfig(**BUILT_IN["elmo-tiny"])
     tokenizer = tokenizer or ElmoTokenizer(splitting="whitespace")
-    tokenizer = give_vocabulary(tokenizer, config, ModelArguments(from_scratch="elmo-tiny", **changes), texts)
+    tokenizer = give_vocabulary(tokenizer, config, ModelArguments(from_scratch="elmo-tiny", **changes), texts, others)
     ids = {word: number for word, number in tokenizer.get_vocab().items() if word not in tokenizer.all_special_tokens}
     special = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id)
     assert special == (config.pad_token_id, config.bos_token_id, config.eos_token_id, config.unk_token_id)
@@ -206,6 +206,28 @@ def test_a_vocabulary_has_the_commonest_words_of_the_training_data():
     assert vocabulary(words, vocabulary_size=2) == ["b", "don't"]
     assert vocabulary([" ".join(row) for row in words], vocabulary_size=2) == ["b", "don't"]
     assert vocabulary(words, static_vectors="v.txt") == ["b", "don't", "a"]
+
+
+def test_static_vectors_have_rows_for_words_of_the_other_data_too():
+    assert vocabulary([["b", "b"]], others=[["a", "b"]], static_vectors="v.txt") == ["b", "a"]
+    assert vocabulary([["b", "b"]], others=[["a"]], static_vectors="v.txt", vocabulary_size=5) == ["b"]
+
+
+def test_static_vectors_may_take_the_place_of_elmo_vectors(tmp_path):
+    (tmp_path / "v.txt").write_text("a 1 2 3\n")
+    alone = {"static_vectors": str(tmp_path / "v.txt"), "config_overrides": ["use_elmo_vectors=false"]}
+    arguments = ModelArguments(from_scratch="elmo-tiny", **alone)
+    config, tokenizer = load_config_and_tokenizer(arguments, True)
+    tokenizer = give_vocabulary(tokenizer, config, arguments, [["a", "b"]])
+    assert load_model(arguments, config, tokenizer, TAGGER).model.classifier.in_features == 3
+    arguments = ModelArguments(from_scratch="elmo-tiny", freeze_encoder=True, cache_features=True, **alone)
+    with pytest.raises(
+        ArgumentsError, match="--cache_features keeps ELMo vectors, which use_elmo_vectors=false leaves"
+    ):
+        load_config_and_tokenizer(arguments, True)
+    arguments = ModelArguments(from_scratch="elmo-tiny", config_overrides=["use_elmo_vectors=false"])
+    with pytest.raises(ArgumentsError, match="static_embedding_size must be the width of the static vectors, got 0"):
+        load_config_and_tokenizer(arguments, True)
 
 
 def test_a_vocabulary_is_made_only_when_it_is_needed():

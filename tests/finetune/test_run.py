@@ -120,6 +120,15 @@ def test_static_vectors_and_a_vocabulary_of_the_training_data(command, models, t
     assert torch.equal(rows, torch.tensor(list(vectors.values())))
 
 
+def test_a_tagger_on_static_vectors_alone(command, tmp_path, capsys):
+    (tmp_path / "vectors.txt").write_text("Anna 1 2 3\nsleeps 4 5 6\n")
+    options = ["--from_scratch", "elmo-tiny", "--static_vectors", tmp_path / "vectors.txt", "--max_steps", 1]
+    assert command("tagging", *options, "--config_overrides", "use_elmo_vectors=false", "--logging_steps", 1) == 0
+    assert "scalar_mix" not in capsys.readouterr().err
+    result = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert result["model"]["trained_parameters"] == 4 * (3 + 1) and "scalar_mix" not in result["model"]
+
+
 @pytest.mark.slow
 def test_early_stopping_and_test_data(command, models, data, tmp_path):
     options = ["--model", models / "elmo", "--num_train_epochs", 9, "--early_stopping_patience", 1]

@@ -36,6 +36,7 @@ HEAD_SHAPING = {
     "use_crf": (True, "crf.transitions"),
     "static_embedding_size": (3, "static_embeddings.weight"),
     "vocab_size": (9, "static_embeddings.weight"),
+    "use_elmo_vectors": (False, "encoder.lstm.weight_ih_l0"),
 }
 HEAD_ACTING = {"embedding_dropout": 0.3, "classifier_dropout": 0.3}
 # Fields that choose what learns, tested in test_heads_training.py and test_static_vectors.py.
@@ -74,7 +75,7 @@ def tagger(**changes) -> ElmoForTokenClassification:
 @pytest.mark.parametrize("field", HEAD_SHAPING)
 def test_field_shapes_the_head(field):
     value, parameter = HEAD_SHAPING[field]
-    others = {"static_embedding_size": 2} if field == "vocab_size" else {}
+    others = {"static_embedding_size": 2} if field in ("vocab_size", "use_elmo_vectors") else {}
     before, after = (
         {name: tensor.shape for name, tensor in model.named_parameters()}
         for model in (tagger(**others), tagger(**others, **{field: value}))
@@ -222,6 +223,7 @@ def test_settings_survive_saving(tmp_path):
         ({"task_hidden_size": 0}, "task_hidden_size must be at least 1, got 0"),
         ({"task_num_layers": 0}, "task_num_layers must be at least 1, got 0"),
         ({"static_embedding_size": -1}, "static_embedding_size must be 0 or more, got -1"),
+        ({"use_elmo_vectors": False}, "static_embedding_size must be the width of the static vectors, got 0"),
         ({"embedding_dropout": 1.0}, "embedding_dropout must be a share of at least 0 and below 1, got 1.0"),
         ({"classifier_dropout": -0.1}, "classifier_dropout must be a share of at least 0 and below 1"),
         ({"freeze_encoder": "yes"}, "freeze_encoder"),

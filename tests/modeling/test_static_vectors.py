@@ -8,7 +8,12 @@ import pytest
 import torch
 from elmo_builders import tiny_config
 
-from hf_elmo.modeling import ElmoForTokenClassification, ElmoTokenizer
+from hf_elmo.modeling import (
+    ElmoForQuestionAnswering,
+    ElmoForSequenceClassification,
+    ElmoForTokenClassification,
+    ElmoTokenizer,
+)
 from hf_elmo.modeling.static_vectors import read_text_vectors
 
 WORDS = ["the", "cat", "Cat", "NASA", "New York", "zebra"]
@@ -161,3 +166,40 @@ def test_words_without_ids_have_no_static_vector(tokenizer):
     batch = tokenizer("the cat", return_tensors="pt")
     with pytest.raises(ValueError, match="static vectors are looked up by input_ids"):
         model_for(tokenizer)(char_ids=batch["char_ids"])
+
+
+HEADS = [ElmoForTokenClassification, ElmoForSequenceClassification, ElmoForQuestionAnswering]
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("form", ["linear", "recurrent"])
+def test_static_vectors_alone_are_all_that_a_head_knows(tokenizer, head, form):
+    settings = {"vocab_size": len(tokenizer), "static_embedding_size": 3, "task_head": form, "task_hidden_size": 4}
+    model = head(tiny_config(**settings, use_elmo_vectors=False)).eval()
+    model.load_static_vectors(tokenizer, {"the": [1, 2, 3], "cat": [4, 5, 6], "zebra": [4, 5, 6]})
+    pairs = ("the cat", "the cat"), ("the zebra", "the zebra"), ("the the", "the the")
+    with torch.no_grad():
+        same, too, other = (model(**tokenizer(*pair, return_tensors="pt")).to_tuple()[0] for pair in pairs)
+    assert torch.equal(same, too) and not torch.equal(same, other)
+
+
+def test_without_elmo_vectors_the_encoder_neither_runs_nor_learns(tokenizer, monkeypatch):
+    model = model_for(tokenizer, use_elmo_vectors=False).train()
+    monkeypatch.setattr(model.elmo, "forward", lambda *_, **__: pytest.fail("the encoder ran"))
+    batch = tokenizer(["the cat", "zebra"], padding=True, return_tensors="pt")
+    output = model(**batch, labels=torch.zeros_like(batch["input_ids"]), output_hidden_states=True)
+    output.loss.backward()
+    assert output.hidden_states is None
+    assert {name for name, p in model.named_parameters() if p.requires_grad} == {
+        "classifier.weight",
+        "classifier.bias",
+    }
+    assert not any(p.requires_grad or p.grad is not None for p in model.elmo.parameters())
+
+
+def test_saved_layers_beside_static_vectors_alone_are_refused(tokenizer):
+    model, batch = model_for(tokenizer, use_elmo_vectors=False), tokenizer("the cat", return_tensors="pt")
+    with pytest.raises(
+        ValueError, match="use_elmo_vectors=False reads static vectors alone: leave encoder_layers out"
+    ):
+        model(**batch, encoder_layers=torch.zeros(1, 4, 3, model.config.hidden_size))
