@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .int8 import int8_parameters, quantized_parameters
 from .linear import Int8Linear, InvariantLinear, int8_linear, linear, native_convolution
@@ -67,6 +68,8 @@ class CharConvolution(nn.Conv1d):
 
     def forward(self, embedded: Tensor) -> Tensor:
         """(n, K, E) -> (n, filters)."""
+        if embedded.is_cuda and not torch.compiler.is_compiling():
+            return convolve_by_products(embedded, self.weight, self.bias)
         if needs_plain_torch(embedded, self.weight):
             # max, not amax: amax spreads the gradient over equal windows (padding has many), which costs a digit in
             # float32.
@@ -79,6 +82,19 @@ class CharConvolution(nn.Conv1d):
         products = self.bias.repeat(len(windows), 1)
         add_product_(products, windows, self.copies.get("matrix", [self.weight], _as_matrix))
         return products.view(count, columns - span + 1, -1).amax(dim=1)
+
+
+def convolve_by_products(embedded: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Highest value of each filter over all windows of words (n, K, E), as one product: (n, filters).
+
+    cuDNN would plan a convolution anew for every number of words and every length, which takes longer than computing it.
+
+    Args:
+        weight: (filters, E, span).
+        bias: (filters,).
+    """
+    windows = embedded.unfold(1, weight.shape[2], 1).transpose(2, 3).flatten(2)  # (n, K - span + 1, span * E)
+    return F.linear(windows, weight.transpose(1, 2).flatten(1), bias).max(dim=1).values
 
 
 def _as_matrix(weight: Tensor) -> Tensor:

@@ -5,8 +5,9 @@ G directions (1 or 2), B sentences, the longest first, N words packed step by st
 A step is two launches forward (cell, projection) and three backward (sum, cell, recurrent product). The sums of every
 product run in a fixed order and no kernel uses atomics, so equal inputs give equal bits.
 
-Tested by Triton's interpreter (`TRITON_INTERPRET=1`) and compiled for compute capability 9.0; speed is unmeasured, the
-block sizes are reasoned from the sizes of the original model.
+Tested by Triton's interpreter (`TRITON_INTERPRET=1`) and on an H200, where the block sizes were chosen with
+`hf-elmo benchmark gpu --tune`. There the launches, about 40 microseconds each from Python, take longer than the kernels of
+the small model.
 """
 
 import math
@@ -25,6 +26,7 @@ PROGRAMS_WANTED = 128
 # threads, so a kernel may write where it has read.
 SMALLEST_BLOCK = 16
 MOST_SPLITS = 16
+MOST_ROWS_TOLD_APART = 1024
 ELEMENTS_PER_PROGRAM = 1024
 
 # The largest tiles (rows, columns, terms summed at a time), for 2-byte types on the tensor cores and for wider ones. The
@@ -33,11 +35,14 @@ ELEMENTS_PER_PROGRAM = 1024
 TILES = {
     "cell": ((128, 64, 64), (64, 32, 32)),
     "projection": ((64, 64, 128), (64, 64, 32)),
-    "recurrent_gradient": ((128, 64, 64), (64, 64, 32)),
+    "recurrent_gradient": ((128, 128, 64), (64, 64, 32)),
     "cell_gradient": ((64, 64, 64), (64, 32, 32)),
 }
 WARPS = (8, 4)  # of a program, for 2-byte types and for wider ones
 STAGES = 3  # blocks of terms on their way from memory at a time
+# Where the tensor cores win for float32, as three products of TF32 parts each, which keep its precision (1e-6 of the
+# largest value): on an H200 6 times in the cell and 2 in the projection of the original model.
+ON_TENSOR_CORES = ("cell", "projection")
 
 
 class _Plan:
@@ -46,6 +51,8 @@ class _Plan:
     def __init__(self, name: str, gates: Tensor, rows: int, columns: int, depth: int = 0, **constants):
         wide = gates.element_size() > 2
         *largest, terms = TILES[name][wide]
+        # Every new constant is a kernel to compile, for a second: one for all numbers of rows of similar size.
+        rows = min(1 << (rows - 1).bit_length(), MOST_ROWS_TOLD_APART)
         self.columns, self.programs = columns, gates.shape[0]
         self.tile = [
             min(limit, max(SMALLEST_BLOCK, 1 << (needed - 1).bit_length()))
@@ -53,14 +60,17 @@ class _Plan:
         ]
         if depth:  # the sums are long: share them among programs
             wanted = PROGRAMS_WANTED // math.prod(self.grid(rows))
+            wanted = 1 << max(wanted.bit_length() - 1, 0)
             constants["SPLITS"] = max(1, min(wanted, MOST_SPLITS, -(-depth // terms)))
             self.programs *= constants["SPLITS"]
         else:  # halve the longer side until every multiprocessor has work
             while math.prod(self.grid(rows)) < PROGRAMS_WANTED and max(self.tile) > SMALLEST_BLOCK:
                 self.tile[0 if self.tile[0] > self.tile[1] else 1] //= 2
-        tf32 = gates.dtype == torch.float32 and torch.backends.cuda.matmul.fp32_precision == "tf32"
+        precision = "tf32x3" if name in ON_TENSOR_CORES and gates.dtype == torch.float32 else "ieee"
+        if gates.dtype == torch.float32 and torch.backends.cuda.matmul.fp32_precision == "tf32":
+            precision = "tf32"
         blocks = dict(zip(("BLOCK_ROWS", "BLOCK_COLUMNS", "BLOCK_DEPTH"), (*self.tile, terms), strict=True))
-        launch = {"PRECISION": "tf32" if tf32 else "ieee", "num_warps": WARPS[wide], "num_stages": STAGES}
+        launch = {"PRECISION": precision, "num_warps": WARPS[wide], "num_stages": STAGES}
         self.constants = constants | blocks | launch
 
     def grid(self, alive: int) -> tuple[int, int, int]:
@@ -210,8 +220,8 @@ def triton_steps(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the recurrent part of the LSTM of `lstm_projection` on packed words, in every direction at once.
 
-    Sums are taken in float32 (float64 for float64), and the cell is carried in that type. Products of float32 are
-    exact unless `torch.backends.cuda.matmul` allows TF32. The loop neither synchronises nor allocates: a call without
+    Sums are taken in float32 (float64 for float64), and the cell is carried in that type. Products of float32 keep its
+    precision unless `torch.backends.cuda.matmul` allows TF32. The loop neither synchronises nor allocates: a call without
     gradient can be captured by `torch.cuda.graph` after one that compiles.
 
     With a gradient, elements of s bytes keep s (4M + D) + 4M bytes per word and direction, M more with `cell_clip` and

@@ -5,7 +5,6 @@ Shapes: N tokens, D size of their vectors, V words of the vocabulary, S sampled 
 N x S, is ever made: logits exist for one block of tokens and words at a time and are computed again for the gradient.
 """
 
-from collections.abc import Iterator
 from math import log
 from typing import Any, NamedTuple
 
@@ -57,7 +56,8 @@ def chunked_cross_entropy(
         targets: (N,) int64, each from 0 to V - 1, or `ignore_index`.
         ignore_index: targets of this value take no part: loss 0, gradient 0, not counted by the mean.
         reduction: "mean" over the tokens that count (nan if there are none), "sum" or "none".
-        chunk_size: tokens per block; None takes `TOKENS_PER_BLOCK` (1024).
+        chunk_size: tokens per block; None takes `TOKENS_PER_BLOCK` (1024), on other devices than processors more, if
+            they have room beside all words.
 
     Returns:
         The loss, a scalar or (N,), in float64 for float64 and float32 for all others.
@@ -324,9 +324,10 @@ class _BlockwiseLogSumExp(torch.autograd.Function):
         column_logits = torch.zeros_like(log_sum_exp)
         rows = hidden.to(product_dtype)
         with torch.autocast(hidden.device.type, enabled=False):
-            for words in _word_blocks(hidden, weight, chunk_size):
+            word_blocks, token_blocks = _blocks(hidden, weight, chunk_size)
+            for words in word_blocks:
                 block_weight = weight[words].to(product_dtype)
-                for tokens in _token_blocks(hidden, chunk_size):
+                for tokens in token_blocks:
                     logits = _logits(rows[tokens], block_weight, bias, words, sum_dtype)
                     column, inside = _column_in_block(columns[tokens], words)
                     logit = logits.gather(1, column)
@@ -359,11 +360,12 @@ class _BlockwiseLogSumExp(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight) if need_weight else None
         grad_bias = torch.zeros_like(bias, dtype=sum_dtype) if need_bias else None
         with torch.autocast(hidden.device.type, enabled=False):
-            for words in _word_blocks(hidden, weight, chunk_size):
+            word_blocks, token_blocks = _blocks(hidden, weight, chunk_size)
+            for words in word_blocks:
                 block_weight = weight[words].to(product_dtype)
                 # A view if the dtype is that of the sums, else a block of zeros that is rounded when it is complete.
                 block_grad = None if grad_weight is None else grad_weight[words].to(sum_dtype)
-                for tokens in _token_blocks(hidden, chunk_size):
+                for tokens in token_blocks:
                     probabilities = _logits(rows[tokens], block_weight, bias, words, sum_dtype)
                     probabilities.sub_(log_sum_exp[tokens].unsqueeze(1)).exp_()
                     column, inside = _column_in_block(columns[tokens], words)
@@ -388,19 +390,24 @@ class _BlockwiseLogSumExp(torch.autograd.Function):
         return grad_hidden, grad_weight, grad_bias, None, None, None, None
 
 
-def _token_blocks(hidden: Tensor, chunk_size: int | None) -> Iterator[slice]:
-    size = chunk_size or TOKENS_PER_BLOCK
-    return (slice(start, start + size) for start in range(0, hidden.shape[0], size))
+def _blocks(hidden: Tensor, weight: Tensor, chunk_size: int | None) -> tuple[list[slice], list[slice]]:
+    """Words and tokens of the blocks: a block's logits, weights and gradients fit its bytes.
 
-
-def _word_blocks(hidden: Tensor, weight: Tensor, chunk_size: int | None) -> Iterator[slice]:
-    """Words whose logits, weights and gradients for one block of tokens fit the bytes of a block."""
-    tokens = min(chunk_size or TOKENS_PER_BLOCK, hidden.shape[0])
+    Few tokens at a time on a processor; elsewhere as many as there is room for beside all words, since every block
+    costs some twenty launches.
+    """
+    (count, size), vocab_size = hidden.shape, weight.shape[0]
+    itemsize, on_cpu = _sum_dtype(hidden.dtype).itemsize, hidden.device.type == "cpu"
+    block_bytes = BLOCK_BYTES_CPU if on_cpu else BLOCK_BYTES
+    tokens = chunk_size or TOKENS_PER_BLOCK
+    if chunk_size is None and not on_cpu:
+        tokens = max(tokens, (block_bytes // max(1, vocab_size * itemsize) - 3 * size) // 2)
     # For each word its logits and their rounded copy, its weights, their gradient and the product added to it.
-    bytes_per_word = (2 * tokens + 3 * hidden.shape[1]) * _sum_dtype(hidden.dtype).itemsize
-    block_bytes = BLOCK_BYTES_CPU if hidden.device.type == "cpu" else BLOCK_BYTES
-    size = max(1, block_bytes // max(1, bytes_per_word))
-    return (slice(start, min(start + size, weight.shape[0])) for start in range(0, weight.shape[0], size))
+    bytes_per_word = (2 * min(tokens, count) + 3 * size) * itemsize
+    words = max(1, block_bytes // max(1, bytes_per_word))
+    return [slice(start, min(start + words, vocab_size)) for start in range(0, vocab_size, words)], [
+        slice(start, start + tokens) for start in range(0, count, tokens)
+    ]
 
 
 def _logits(rows: Tensor, block_weight: Tensor, bias: Tensor | None, words: slice, sum_dtype: torch.dtype) -> Tensor:

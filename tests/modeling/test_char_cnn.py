@@ -10,7 +10,7 @@ from tolerances import TOLERANCES
 from torch.nn import functional as F
 
 from hf_elmo.modeling import ElmoConfig
-from hf_elmo.modeling.char_cnn import CharCnn
+from hf_elmo.modeling.char_cnn import CharCnn, convolve_by_products
 
 BEGIN, END, INSIDE = 259, 260, 261
 PUBLISHED_SMALL = {
@@ -278,3 +278,20 @@ def test_offloaded_weights_come_back_for_every_module(tmp_path, int8):
         assert all(parameter.is_meta for parameter in model.char_cnn.convolutions.parameters())
         for _ in range(2):
             assert torch.equal(model(**batch).mixed_state, expected)
+
+
+def test_a_convolution_as_one_product_is_the_convolution():
+    """The way that GPUs take, value and gradients, against torch's own convolution."""
+    torch.manual_seed(4)
+    embedded, weight, bias = torch.randn(5, 11, 6), torch.randn(7, 6, 3), torch.randn(7)
+    results = []
+    for convolve in (
+        lambda x, w, b: F.conv1d(x.transpose(1, 2), w, b).max(dim=-1).values,
+        convolve_by_products,
+    ):
+        leaves = [one.double().clone().requires_grad_() for one in (embedded, weight, bias)]
+        values = convolve(*leaves)
+        values.sin().sum().backward()
+        results.append([values.detach(), *(leaf.grad for leaf in leaves)])
+    for one, other in zip(*results, strict=True):
+        assert largest_difference(one, other) <= TOLERANCES["char_cnn", "float64"]

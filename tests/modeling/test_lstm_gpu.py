@@ -205,6 +205,7 @@ def losses_and_gradients(model, batch: dict, **settings) -> tuple[dict, dict]:
     return {"loss": output.objective, "h": output.state[0], "c": output.state[1]}, dense
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")  # of torch itself, by its version
 @pytest.mark.parametrize("sampled", [False, "dense", "sparse"])
 @pytest.mark.parametrize("form", ["sentences", "lanes"])
 def test_pretraining_equals_the_definition(form, sampled):
