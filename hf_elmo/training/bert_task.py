@@ -177,6 +177,7 @@ def prepare_run_pieces(
             continue
         found[name] = out / ("pieces" if name == "train" else "pieces-held-out")
         if not is_pieces(found[name]):
+            out.mkdir(parents=True, exist_ok=True)
             options: dict[str, Any] = {"vocab_size": settings.vocab_size, "lowercase": settings.lowercase}
             if name == "held_out":
                 options = {"vocabulary_from": found["train"]}

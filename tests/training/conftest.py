@@ -58,7 +58,7 @@ def settings_of(corpus, tmp_path):
         changes = {"max_steps": 6, "learning_rate": 0.01, "logging_steps": 2, "save_steps": 2, **changes}
         changes |= {"max_tokens": 128, "lanes": 4, "unroll_steps": 5} if model == "elmo" else {}
         if model == "bert":
-            changes = {"batch_size": 4, "max_length": 24, "vocab_size": 60, **changes}
+            changes = {"batch_size": 4, "max_length": 24, "vocab_size": 100, **changes}
         for name, value in changes.items():
             words += (
                 [f"--{name}"] if value is True else [f"--no-{name}"] if value is False else [f"--{name}", str(value)]
