@@ -111,18 +111,23 @@ def _sums(model: Any, batch: dict[str, torch.Tensor]) -> dict[str, int | float]:
     vectors, *pooled = model.bert(**batch, return_dict=False)
     chosen = labels != IGNORED
     targets = labels[chosen]
-    logits = model.cls.predictions(vectors[chosen]).float()
+    logits = _not_half(model.cls.predictions(vectors[chosen]))
     found: dict[str, int | float] = {
         "loss": float(cross_entropy(logits, targets, reduction="none").double().sum()),
         "right": int((logits.argmax(dim=-1) == targets).sum()),
         "pieces": len(targets),
     }
     if pair_labels is not None and hasattr(model.cls, "seq_relationship"):
-        scores = model.cls.seq_relationship(pooled[0]).float()
+        scores = _not_half(model.cls.seq_relationship(pooled[0]))
         found["pair_loss"] = float(cross_entropy(scores, pair_labels, reduction="none").double().sum())
         found["pairs_right"] = int((scores.argmax(dim=-1) == pair_labels).sum())
         found["pairs"] = len(pair_labels)
     return found
+
+
+def _not_half(scores: torch.Tensor) -> torch.Tensor:
+    """Losses are computed in float32 at least."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
 
 
 __all__ = ["evaluate_bert"]

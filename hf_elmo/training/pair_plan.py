@@ -81,8 +81,8 @@ def plan_rows(
             # The row has the units before `last`, and if it is full a part of that one.
             stop = bounds[last]
             if not target and last < end and limit - stop >= _LEAST_PART:
-                cut = int(units.word_begins[limit])
-                if cut - stop >= _LEAST_PART and bounds[last + 1] - cut >= _LEAST_PART:
+                cut = int(units.word_begins[min(limit, bounds[last + 1] - _LEAST_PART)])
+                if cut - stop >= _LEAST_PART:
                     stop = cut
             begins.append(position)
             if next_sentence:
@@ -158,7 +158,7 @@ def _random_segments(
     limit = bounds[start] + np.where(wanted, wanted, free)
     last = np.clip(np.searchsorted(bounds, limit, side="right") - 1, start + 1, last_unit)
     stop = np.minimum(bounds[last], bounds[start] + free)
-    cut = units.word_begins[np.minimum(limit, len(units.word_begins) - 1)].astype(np.int64)
     following = bounds[np.minimum(last + 1, len(bounds) - 1)]
-    fits = (wanted == 0) & (last < last_unit) & (cut - stop >= _LEAST_PART) & (following - cut >= _LEAST_PART)
+    cut = units.word_begins[np.maximum(np.minimum(limit, following - _LEAST_PART), 0)].astype(np.int64)
+    fits = (wanted == 0) & (last < last_unit) & (cut - stop >= _LEAST_PART)
     return np.stack([bounds[start], np.where(fits, cut, stop)], axis=1)
