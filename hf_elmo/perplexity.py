@@ -2,7 +2,7 @@
 """Perplexity of a held-out text: full softmax, every word counted once, the same for any batch size."""
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from math import exp
 from typing import Any, NamedTuple
@@ -56,6 +56,7 @@ def perplexity(
     num_lanes: int = 1,
     window: int = 64,
     drop_last: bool = False,
+    progress: Callable[[int], Any] | None = None,
 ) -> Perplexity:
     """Perplexity of an `ElmoForPreTraining` on a held-out text, by the full softmax and without dropout.
 
@@ -71,6 +72,7 @@ def perplexity(
         window: words of a lane computed at once; does not change the result.
         drop_last: stop as soon as a lane finds no further sentence, as bilm-tf's `run_test.py` does. By default every
             sentence counts.
+        progress: called with the number of words that each direction predicted in a batch.
     Returns:
         [`Perplexity`].
     Raises:
@@ -102,6 +104,8 @@ def perplexity(
             output = model(**{name: _on(value, model.device) for name, value in batch.items()}, num_sampled=0)
             state = output.state
             sums.add(output, targets, tokenizer.unk_token_id)
+            if progress is not None:
+                progress(int(output.num_forward_targets))
     finally:
         model.train(was_training)
     if not sums.targets:

@@ -43,6 +43,9 @@ def test_batch_size_and_window_do_not_matter(order):
         found = perplexity(model, tokenizer, sentences, **settings, **changes)
         assert found == pytest.approx(expected, rel=TOLERANCE)
     words = sum(len(sentence.split()) + 1 for sentence in sentences)
+    done = []
+    perplexity(model, tokenizer, sentences, progress=done.append, batch_size=2, **settings)
+    assert len(done) > 1 and sum(done) == words
     assert (expected.num_targets, expected.num_unknown) == (words, 1)
 
 

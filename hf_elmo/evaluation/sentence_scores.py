@@ -15,8 +15,10 @@ from torch import Tensor
 from hf_elmo.evaluation.framed_sentences import FramedSentences
 from hf_elmo.evaluation.ngram import LanguageModel
 from hf_elmo.modeling.lm_scoring import check_tokenizer
+from hf_elmo.modeling.lm_vocabulary import first_word
 
 WORDS_PER_PASS = 512  # of the character encoder
+TOKENS_PER_BLOCK, WORDS_PER_BLOCK = 1024, 4096  # of the softmax: 16 MiB, which stay in the caches
 PSEUDO = "pseudo_log_likelihood"
 
 Progress = Callable[[int], Any]
@@ -91,11 +93,35 @@ def _totals(model: Any, embeds: Tensor, ids: Tensor, mask: Tensor) -> np.ndarray
     """(2, B) float64 forward and backward log-probabilities of a batch; embeds (B, T, D), ids and mask (B, T)."""
     top = model(inputs_embeds=embeds, attention_mask=mask).last_hidden_state
     ahead, back = top.chunk(2, dim=-1)
-    next_word, known = ids[:, 1:], mask[:, 1:].bool()
-    targets = torch.cat([next_word, ids[:, :-1]]).masked_fill(~known.repeat(2, 1), -100)
+    known = mask[:, 1:].bool().repeat(2, 1)
     # The backward state before a word stands at the word after it.
-    losses = model.direction_loss(torch.cat([ahead[:, :-1], back[:, 1:]]), targets, reduction="none")
-    return -losses.view(2, len(ids), -1).double().sum(dim=-1).cpu().numpy()
+    hidden, targets = torch.cat([ahead[:, :-1], back[:, 1:]]), torch.cat([ids[:, 1:], ids[:, :-1]])
+    log_probs = torch.zeros(known.shape, dtype=torch.float64, device=known.device)
+    log_probs[known] = _log_probs(model, hidden[known], targets[known]).to(known.device)
+    return log_probs.view(2, len(ids), -1).sum(dim=-1).cpu().numpy()
+
+
+def _log_probs(model: Any, hidden: Tensor, targets: Tensor) -> Tensor:
+    """(N,) float64 by the full softmax, of the top layer (N, D) of one direction and the words to predict (N,).
+
+    Products and exponentials are those of float32, and everything that is summed over a sentence is float64: the
+    loss of training rounds each word to 1e-6, which adds up to 1e-5 in a sentence of ten.
+    """
+    first, weight, bias = first_word(model.config), model.lm_head.weight, model.lm_head.bias
+    dtype = torch.promote_types(weight.dtype, torch.float32)
+    hidden, targets = hidden.to(weight.device, dtype), targets.to(weight.device)
+    parts = []
+    for tokens, words in zip(hidden.split(TOKENS_PER_BLOCK), targets.split(TOKENS_PER_BLOCK), strict=True):
+        log_sum = torch.full((len(tokens),), -torch.inf, dtype=torch.float64, device=weight.device)
+        for start in range(first, len(weight), WORDS_PER_BLOCK):
+            block = slice(start, start + WORDS_PER_BLOCK)
+            logits = torch.addmm(bias[block].to(dtype), tokens, weight[block].to(dtype).t())
+            highest = logits.amax(dim=1, keepdim=True)
+            of_block = logits.sub_(highest).exp_().sum(dim=1).double().log_().add_(highest.squeeze(1))
+            log_sum = torch.logaddexp(log_sum, of_block)
+        logit = (tokens.double() * weight[words].double()).sum(dim=-1) + bias[words].double()
+        parts.append(logit - log_sum)
+    return torch.cat(parts)
 
 
 def _padded(corpus: Any, word_of: np.ndarray, batch: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:

@@ -50,6 +50,24 @@ def test_sums_are_those_of_an_explicit_softmax_over_the_vocabulary():
         assert abs(found.columns["backward"][row] - backward) < 1e-5
 
 
+def test_blocks_of_the_softmax_change_nothing(monkeypatch):
+    model, tokenizer = tiny_language_model(), tiny_tokenizer()
+    expected = elmo_scores(model, tokenizer, WORDS).columns
+    for tokens, words in ((5, 4), (1, 1), (100, 11)):  # 12 words can be predicted
+        monkeypatch.setattr("hf_elmo.evaluation.sentence_scores.TOKENS_PER_BLOCK", tokens)
+        monkeypatch.setattr("hf_elmo.evaluation.sentence_scores.WORDS_PER_BLOCK", words)
+        found = elmo_scores(model, tokenizer, WORDS).columns
+        for name, values in expected.items():
+            np.testing.assert_allclose(found[name], values, rtol=0, atol=TOLERANCE)
+
+
+def test_float32_adds_up_a_long_sentence_as_float64():
+    model, words = tiny_language_model(dtype=torch.float32), [SENTENCES[2].split() * 30]
+    single = elmo_scores(model, tiny_tokenizer(), words).columns["joint"]
+    double = elmo_scores(model.double(), tiny_tokenizer(), words).columns["joint"]
+    assert single[0] < -1000 and abs(single[0] - double[0]) < 1e-7 * abs(double[0])
+
+
 def test_ids_show_which_sentences_are_the_same_to_the_vocabulary():
     found = elmo_scores(tiny_language_model(), tiny_tokenizer(), [["a", "zebra"], ["a", "yak"], ["a", "cat"]])
     assert found.ids[0] == found.ids[1] != found.ids[2]
