@@ -22,8 +22,8 @@ EXAMPLE = """\
 example:
   hf-elmo demo
   hf-elmo demo --word bank
-with a word and sentences of your own (a sentence a line; a sense and a tab before it, if you like):
-  printf 'animal\\tThe mouse ate it.\\ntool\\tClick the mouse.\\nanimal\\tA mouse ran by.\\n' > mouse.txt
+with a word and sentences of your own, a sentence a line (a sense and a tab before it, to have senses compared):
+  printf 'The mouse ate it.\\nClick the mouse.\\nA mouse ran by.\\n' > mouse.txt
   hf-elmo demo --word mouse --sentences mouse.txt"""
 
 

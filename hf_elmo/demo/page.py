@@ -26,6 +26,7 @@ STYLE = """
 body { margin: 0 auto; max-width: 76rem; padding: 1rem; color: var(--ink); background: var(--paper);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin: 2rem 0 .25rem; }
+h3 { font-size: 1rem; margin: 1rem 0 0; }
 .verdict { padding-left: 1.2rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -59,7 +60,7 @@ def page(study: Study) -> str:
             *(f"<li>{escape(line)}</li>" for line in _sentences(verdict(study))),
             "</ul>",
             *_table(study),
-            *(line for word in study.words.values() for line in _section(study, word)),
+            *(line for word in _main_first(study) for line in _section(study, word)),
             "</body></html>",
             "",
         ]
@@ -90,6 +91,10 @@ def _table(study: Study) -> Iterator[str]:
     yield "</tbody></table></div>"
 
 
+def _main_first(study: Study) -> list[WordStudy]:
+    return sorted(study.words.values(), key=lambda word: word.word != study.main)
+
+
 def _section(study: Study, word: WordStudy) -> Iterator[str]:
     yield f"<section><h2>{escape(word.word)}</h2>"
     if word.senses:
@@ -109,7 +114,30 @@ def _section(study: Study, word: WordStudy) -> Iterator[str]:
             "sentences.</p>"
         )
     items = (f"<li>{_marked_words(each.words, each.position)}</li>" for each in word.occurrences)
-    yield f"<ol>{''.join(items)}</ol></section>"
+    yield f"<ol>{''.join(items)}</ol>"
+    if word.word == study.main:
+        yield from _look_ups(study)
+    yield "</section>"
+
+
+def _look_ups(study: Study) -> Iterator[str]:
+    """Neighbours and substitutes of the main word, as in the text of the terminal."""
+    if study.look_ups:
+        yield f"<h3>Nearest words in {len(study.sentences)} other sentences, and words for the gap</h3>"
+    for look_up in study.look_ups:
+        occurrence = look_up.occurrence
+        yield f"<p>{_marked_words(occurrence.words, occurrence.position)}</p><ul>"
+        for layer, found in zip(study.layers, look_up.nearest, strict=True):
+            for near in found:
+                words = study.sentences[near.sentence].words
+                text = (
+                    f"<b>{escape(near.word)}</b>" if layer == study.layers[0] else _marked_words(words, near.position)
+                )
+                yield f'<li><span class="note">{escape(layer)}, {near.cosine:.2f}:</span> {text}</li>'
+        if look_up.substitutes is not None:
+            words_for_gap = ", ".join(f"{escape(word)} {share:.1%}" for word, share in look_up.substitutes.words)
+            yield f'<li><span class="note">by the language models:</span> {words_for_gap}</li>'
+        yield "</ul>"
 
 
 def _marked_words(words: list[str], position: int) -> str:

@@ -4,6 +4,7 @@
 import textwrap
 from collections.abc import Iterator
 
+from hf_elmo.demo.separation import SIGNIFICANT
 from hf_elmo.demo.study import LookUp, Study, WordStudy
 from hf_elmo.demo.texts import Occurrence
 
@@ -47,6 +48,11 @@ def verdict(study: Study) -> Iterator[str]:
         yield "No senses were given, so nothing is said about them; see the picture."
         return
     count = len(study.judged)
+    least = max(layers[0].least_chance for layers in study.judged.values())
+    if count == 1 and least > SIGNIFICANT:
+        yield f"Too few sentences to tell: of random sortings {least:.1%} would be perfect as well."
+        yield "Three sentences of one sense and four of another are enough."
+        return
     seen = []
     for index, layer in enumerate(study.layers[1:], start=1):
         separated = study.separated(index)
@@ -72,7 +78,8 @@ def verdict(study: Study) -> Iterator[str]:
         f"Nearest other occurrence has the same sense: {shares} (chance {study.nearest_same_by_chance:.0%})."
     )
     if not any(seen):
-        yield "So the senses do not separate in this model."
+        senses = "the senses" if count > 1 else f'the senses of "{next(iter(study.judged))}"'
+        yield f"So {senses} do not separate in this model."
     elif count > 1:
         best = max(range(1, len(study.layers)), key=lambda index: (len(study.separated(index)), -index))
         yield f"So context tells senses apart in {len(study.separated(best))} of {count} words at best ({study.layers[best]})."

@@ -24,6 +24,7 @@ class Separation:
     same: float  # mean cosine of two occurrences of one sense
     different: float  # and of two senses
     chance: float  # share of all sortings of the occurrences into such senses with at least this difference
+    least_chance: float  # what a perfect order would have: few sentences cannot tell
     nearest_same: float  # share of occurrences whose nearest other one has their sense
 
     @property
@@ -66,7 +67,9 @@ def separation(vectors: np.ndarray, senses: Sequence[str], seed: int = 0) -> Sep
     at_least = int((gaps >= same[0] - different[0] - EQUAL).sum())
     # Of drawn sortings, the true one counts as one more: no estimate is zero.
     chance = at_least / len(sortings) if exact else (at_least + 1) / (len(sortings) + 1)
-    return Separation(matrix, float(same[0]), float(different[0]), chance, _nearest_same(matrix, labels))
+    return Separation(
+        matrix, float(same[0]), float(different[0]), chance, _least_chance(counts), _nearest_same(matrix, labels)
+    )
 
 
 def expected_nearest_same(senses: Sequence[str]) -> float:
@@ -104,11 +107,21 @@ def _nearest_same(matrix: np.ndarray, labels: np.ndarray) -> float:
 def _sortings(counts: np.ndarray, seed: int) -> tuple[np.ndarray, bool]:
     """Labels (N, P) of all ways to sort the occurrences into senses of these sizes, or of some drawn ones."""
     total = int(counts.sum())
-    if factorial(total) // prod(factorial(int(count)) for count in counts) <= MOST_SORTINGS:
+    if _number_of_sortings(counts) <= MOST_SORTINGS:
         return np.array(list(_all_sortings(list(range(total)), [int(count) for count in counts]))), True
     generator = np.random.default_rng(seed)
     labels = np.repeat(np.arange(len(counts)), counts)
     return np.stack([generator.permutation(labels) for _ in range(MOST_SORTINGS)]), False
+
+
+def _number_of_sortings(counts: np.ndarray) -> int:
+    return factorial(int(counts.sum())) // prod(factorial(int(count)) for count in counts)
+
+
+def _least_chance(counts: np.ndarray) -> float:
+    """Senses of the same size can change their names: such sortings are as good as the true one."""
+    equal = prod(factorial(int(times)) for times in np.bincount(counts))
+    return max(equal / _number_of_sortings(counts), 1 / (MOST_SORTINGS + 1))
 
 
 def _all_sortings(free: list[int], counts: list[int], sense: int = 0) -> Iterator[list[int]]:

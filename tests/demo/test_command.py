@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """`hf-elmo demo` with a tiny model: offline, its files, its errors."""
 
 import argparse

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Neighbours are those of a search through all pairs."""
 
 import numpy as np

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """What the text and the page say follows from the vectors: planted senses are seen, absent ones are not claimed."""
 
 import json
@@ -67,7 +68,18 @@ def test_one_word_is_judged_by_itself(box_words, strength, said):
     study = study_of(Planted((strength,) * 3), {"bank": box_words["bank"]}, "bank")
     lines = list(verdict(study))
     assert lines[1].startswith("Layer 1: ") and lines[1].endswith(said)
-    assert (lines[-1] == "So the senses do not separate in this model.") is (strength == 0)
+    assert (lines[-1] == 'So the senses of "bank" do not separate in this model.') is (strength == 0)
+
+
+def test_too_few_sentences_are_not_held_against_the_model(box_words):
+    for strength in (9.0, 0.0):
+        study = study_of(Planted((strength,) * 3), {"bank": box_words["bank"][1:7]}, "bank")
+        text = report(study)
+        assert "Too few sentences to tell: of random sortings 10.0% would be perfect as well." in text
+        assert "Three sentences of one sense and four of another are enough." in text
+        assert "separate." not in text and "do not separate" not in text
+    enough = study_of(Planted((9.0,) * 3), {"bank": box_words["bank"][1:]}, "bank")
+    assert "Layer 1: 2.9% of random sortings do as well: the senses separate." in report(enough)
 
 
 def test_without_senses_nothing_is_said_about_them():
@@ -151,6 +163,22 @@ def test_the_page_is_xml_and_has_every_point(separating):
         labels = [text.text for text in each.findall(f"{SVG}text[@class='axis']")]
         shares = study.planes[index][1]
         assert labels == [f"component {i + 1} ({shares[i]:.0%} of the variance)" for i in (0, 1)]
+
+
+def test_the_page_begins_with_the_main_word_and_its_neighbours(box_words, separating):
+    study = study_of(Planted(gap=Substitutes([("shore", 0.5)], 1, 100)), box_words, "court")
+    tree = ElementTree.fromstring(page(study))
+    headings = [each.text for each in tree.iter(HTML + "h2")]
+    assert headings[1:3] == ["court", "play"] and len(headings) == 11
+    (section,) = (each for each in tree.iter(HTML + "section") if each.find(HTML + "h3") is not None)
+    assert section.find(HTML + "h2").text == "court"
+    items = ["".join(item.itertext()) for each in section.findall(HTML + "ul")[1:] for item in each]
+    for look_up in study.look_ups:
+        for layer, found in zip(study.layers, look_up.nearest, strict=True):
+            for near in found:
+                start = f"{layer}, {near.cosine:.2f}: "
+                assert any(item.startswith(start) and near.word in item for item in items)
+    assert items.count("by the language models: shore 50.0%") == 2
 
 
 def places(picture) -> list[tuple[float, float]]:

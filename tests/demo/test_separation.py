@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The test of senses: planted ones are found, absent ones are not, and the numbers are those of a slow count."""
 
 from itertools import permutations
@@ -53,6 +54,13 @@ def test_without_senses_chance_is_even():
     chances = np.array([separation(planted(0.0, seed=seed), AABB).chance for seed in range(300)])
     assert 0.45 < chances.mean() < 0.58
     assert (chances <= 0.05).mean() < 0.06  # at most 2 of 70 by the count of orders, and the spread of 300 draws
+
+
+@pytest.mark.parametrize(("labels", "least"), [("aab", 1 / 3), ("aabb", 2 / 6), ("aaabbb", 2 / 20), ("aaabbbb", 1 / 35),
+                                               ("aabbcc", 6 / 90), ("a" * 20 + "b" * 20, 1 / 5001)])  # fmt: skip
+def test_a_perfect_order_has_the_least_chance(labels, least):
+    found = separation(planted(60.0, list(labels)), list(labels))
+    assert found.least_chance == pytest.approx(least) == pytest.approx(found.chance)
 
 
 def test_equal_vectors_do_not_separate():

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Stand-ins for a model: vectors in which the senses of words are planted, or are not."""
 
 import hashlib

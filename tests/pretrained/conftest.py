@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Stand-ins for the models in the box: tiny and random, written as the real ones are."""
 
 import pytest

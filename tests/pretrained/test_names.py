@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """A model of the box is found by its name wherever a model is named, without a network."""
 
 import os

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """`export` writes a small folder that every Auto class reads in single precision, or leaves nothing."""
 
 import json
