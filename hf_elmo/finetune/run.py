@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from itertools import chain
@@ -175,7 +175,9 @@ def _prepare_model(settings: Settings, task: Task, datasets: dict[str, Any]) -> 
         setattr(config, name, value)
     is_elmo = config.model_type == "elmo"
     if is_elmo:
-        others = chain.from_iterable(task.texts(data) for name, data in datasets.items() if name != "train")
+        others: Iterator[Any] = chain.from_iterable(
+            task.texts(data) for name, data in datasets.items() if name != "train"
+        )
         tokenizer = give_vocabulary(tokenizer, config, settings.model, task.texts(datasets["train"]), others)
     tokenizer.padding_side = "right"  # word positions are counted from the left
     if settings.training.learning_rate is None:
