@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from piece_corpora import make_corpus, make_documents, make_pieces, quiet
 from support import ROOT
 from transformers import AutoTokenizer
@@ -286,6 +287,37 @@ def test_a_full_disk(corpus, tmp_path, monkeypatch):
         prepare_pieces(corpus, tmp_path / "out", vocab_size=300, say=quiet)
     monkeypatch.undo()
     prepare_pieces(corpus, tmp_path / "out", vocab_size=300, say=quiet)
+
+
+def test_a_folder_that_cannot_be_written(corpus, tmp_path, monkeypatch):
+    def forbidden(path, *arguments):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(wordpiece, "write_arrays", forbidden)
+    with pytest.raises(OSError, match="out cannot be written: Permission denied"):
+        prepare_pieces(corpus, tmp_path / "out", vocab_size=300, say=quiet)
+
+
+def test_two_runs_with_the_same_output(corpus, tmp_path):
+    with (
+        FileLock(tmp_path / "out.part.lock"),
+        pytest.raises(PreparationError, match="another process is writing .*out: wait for it, or stop it"),
+    ):
+        prepare_pieces(corpus, tmp_path / "out", vocab_size=300, say=quiet)
+
+
+def test_text_without_any_piece(tmp_path):
+    corpus = make_corpus(tmp_path, [["\u200b"], ["\u200b\u200b"]], splitting="whitespace")
+    with pytest.raises(PreparationError, match=f"no word of the train part of {corpus} has pieces; is it text?"):
+        prepare_pieces(corpus, tmp_path / "out", say=quiet)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_token_shard_that_is_damaged_meanwhile(folder, corpus, tmp_path):
+    shutil.copy(corpus / "train-000001.safetensors", tmp_path / "shard.safetensors")
+    os.truncate(tmp_path / "shard.safetensors", 300)
+    with pytest.raises(PreparationError, match="shard.safetensors is missing or cut off: prepare the corpus again"):
+        wordpiece.encode_shard(tmp_path / "shard.safetensors", tmp_path / "new", folder / "none", 300, {})
 
 
 # -------------------------------------------------------------------------------------------------------------- reading
