@@ -105,7 +105,7 @@ class KneserNeyModel:
     one first mark: its first word is predicted by bigrams. The lowest order is interpolated with a uniform
     distribution over all words but padding.
 
-    Takes about 80 bytes of memory for each word of the text at its peak, and about 40 afterwards, at order 5.
+    Takes about 100 bytes of memory for each word of the text at its peak, and about 40 afterwards, at order 5.
 
     Args:
         sentences: the training text in the reading order, forward or backward.
