@@ -1,5 +1,6 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""The command `hf-elmo`: convert | embed | finetune | prepare-corpus | pretrain | benchmark.
+"""The command `hf-elmo`: demo | convert | embed | finetune | prepare-corpus | pretrain |
+evaluate | benchmark.
 
 Results go to stdout, what is going on to stderr. Exit code 0: done; 1: failed, with one line on stderr (the traceback
 with --debug); 2: wrong use; 130: interrupted. Only the subcommand that runs imports torch and transformers.
@@ -16,6 +17,8 @@ from typing import Any, NamedTuple
 
 from hf_elmo import __version__
 from hf_elmo.corpus import command as corpus_command
+from hf_elmo.demo import command as demo_command
+from hf_elmo.evaluation import command as evaluation_command
 from hf_elmo.finetune import options as finetune_options
 from hf_elmo.training import command as training_command
 
@@ -301,7 +304,9 @@ def _print_verification(found: dict[str, Any], dtype: str) -> None:
 
 
 def _add_embed_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a folder from hf-elmo convert, or a model id on the Hub")
+    parser.add_argument(
+        "model", metavar="MODEL", help="elmo-mini-en (in the box), a folder from hf-elmo convert, or an id on the Hub"
+    )
     parser.add_argument(
         "input", metavar="INPUT", help="UTF-8 text, a sentence a line (.gz, .xz, .bz2 too); - for stdin"
     )
@@ -413,6 +418,7 @@ def _run_benchmark(options: argparse.Namespace) -> int:
 
 
 COMMANDS = {
+    "demo": Command(demo_command.SUMMARY, demo_command.EXAMPLE, demo_command.add_arguments, demo_command.run),
     "convert": Command(
         "Convert published ELMo weights (AllenNLP, bilm-tf) for transformers, or back.",
         "example, without a download:\n"
@@ -443,6 +449,13 @@ COMMANDS = {
     ),
     "pretrain": Command(
         training_command.SUMMARY, training_command.EXAMPLE, training_command.add_help, _run_pretrain, only_help=True
+    ),
+    "evaluate": Command(
+        evaluation_command.SUMMARY,
+        evaluation_command.EXAMPLE,
+        evaluation_command.add_arguments,
+        evaluation_command.run,
+        has_subcommands=True,
     ),
     "benchmark": Command(
         "Measure speed on this machine, after a check that the results are right.",

@@ -23,7 +23,7 @@ from hf_elmo.training.wordpiece import prepare_pieces
 class BertLosses(BertForPreTraining):
     """`BertForPreTraining` with other outputs: sums of both losses, the logits of masked pieces alone."""
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         input_ids: Tensor,
         attention_mask: Tensor,
@@ -81,7 +81,7 @@ class BertTask:
                 f"--max_length {settings.max_length} is more than max_position_embeddings="
                 f"{self.model.config.max_position_embeddings}"
             )
-        self._pairs = {
+        self._pairs: dict[str, Any] = {
             "max_length": settings.max_length,
             "next_sentence": settings.next_sentence,
             "mask_fraction": settings.mask_fraction,
