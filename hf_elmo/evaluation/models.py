@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
+from hf_elmo.auto import register_auto_classes
 from hf_elmo.corpus.token_shards import TokenShards
 from hf_elmo.evaluation.framed_sentences import framed_shards
 from hf_elmo.evaluation.ngram import KneserNeyModel, LanguageModel, UnigramModel, Vocabulary
@@ -37,6 +38,7 @@ def load_language_model(name: str, revision: str | None = None, device: str | No
     Raises:
         EvaluationError: no such model, no such device, or a model that predicts nothing: it lacks its softmax.
     """
+    register_auto_classes()  # not done by `import hf_elmo` in a command
     place = resolve(name)
     folder = Path(place)
     if folder.is_dir() and not (folder / "config.json").is_file():
