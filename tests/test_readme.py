@@ -17,7 +17,7 @@ def blocks(name: str) -> dict[str, str]:
 
 
 def hf_elmo_commands(block: str) -> list[list[str]]:
-    lines = block.replace("\\\n", " ").split("&&")
+    lines = block.replace("\\\n", " ").replace("&&", "\n").splitlines()
     return [shlex.split(line)[1:] for line in lines if "hf-elmo" in line]
 
 
@@ -28,8 +28,8 @@ def test_ci_runs_the_readmes_commands(name):
 
 def test_both_languages_give_the_same_commands():
     english, chinese = (blocks(name) for name in READMES)
-    assert set(english) == {"try", "test", "python", "finetune"}
-    assert all(english[name] == chinese[name] for name in ("try", "test", "finetune"))
+    assert set(english) == {"try", "test", "convert", "python", "finetune", "pretrain"}
+    assert all(english[name] == chinese[name] for name in english if name != "python")
 
     def code(block):
         return [line.split("#")[0].rstrip() for line in block.splitlines()]
@@ -37,34 +37,47 @@ def test_both_languages_give_the_same_commands():
     assert code(english["python"]) == code(chinese["python"])
 
 
-@pytest.fixture(scope="module")
-def tried(tmp_path_factory):
-    """The commands of "Try it", run in an empty folder."""
+def run_commands(name: str) -> None:
+    """The hf-elmo commands of a block, in this folder; they name files of the repository from its root."""
     from hf_elmo.cli import main
 
-    folder = tmp_path_factory.mktemp("readme")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for command in hf_elmo_commands(blocks("README.md")["try"]):
-            command = [str(ROOT / word) if word.endswith(".txt") else word for word in command]
-            assert main(command) == 0, command
-    return folder
+    for command in hf_elmo_commands(blocks("README.md")[name]):
+        command = [str(ROOT / word) if word.startswith("hf_elmo/") else word for word in command]
+        assert main(command) == 0, command
 
 
-def test_try_it_makes_vectors_of_every_sentence(tried):
+def test_try_it_shows_a_word_in_context(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run_commands("try")
+    assert "play" in capsys.readouterr().out
+    assert (tmp_path / "elmo-demo" / "demo.html").is_file()
+
+
+def test_the_tiny_model_gives_vectors_of_every_sentence(tmp_path, monkeypatch):
     import h5py
 
+    monkeypatch.chdir(tmp_path)
+    run_commands("convert")
     sentences = (ROOT / "hf_elmo" / "examples" / "sentences.txt").read_text(encoding="utf-8").splitlines()
-    with h5py.File(tried / "vectors.hdf5") as file:
+    with h5py.File(tmp_path / "vectors.hdf5") as file:
         for number, sentence in enumerate(sentences):
             assert file[str(number)].shape == (len(sentence.split()), 24)
 
 
 @pytest.mark.parametrize("name", READMES)
-def test_python_block_runs(tried, name, monkeypatch, capsys):
-    monkeypatch.chdir(tried)
+def test_python_block_runs(name, capsys):
     exec(compile(blocks(name)["python"], name, "exec"), {})
-    assert "torch.Size([2, 10, 24])" in capsys.readouterr().out
+    assert "torch.Size([2, 10, 256])" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_trial_of_pretraining_leaves_a_model(tmp_path, monkeypatch):
+    """About ten seconds."""
+    from hf_elmo import ElmoModel
+
+    monkeypatch.chdir(tmp_path)
+    run_commands("pretrain")
+    assert ElmoModel.from_pretrained(tmp_path / "elmo-run" / "model").config.projection_size == 128
 
 
 def test_the_tagger_learns_its_sentences(tmp_path, monkeypatch):
