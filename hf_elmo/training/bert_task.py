@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoTokenizer, BertConfig, BertForPreTraining
 
+from hf_elmo.corpus import TokenShards
 from hf_elmo.training.bert_evaluation import evaluate_bert
 from hf_elmo.training.elmo_task import plain_forward
-from hf_elmo.training.sentence_pairs import PieceShards, SentencePairs
-from hf_elmo.training.settings import PretrainSettings, SettingsError
+from hf_elmo.training.piece_shards import PieceShards, is_pieces
+from hf_elmo.training.sentence_pairs import SentencePairs
+from hf_elmo.training.settings import PretrainError, PretrainSettings
 from hf_elmo.training.wordpiece import prepare_pieces
 
 
@@ -59,8 +61,10 @@ class BertTask:
         say: takes lines for people.
         pieces: folder of the prepared pieces, see `prepare_run_pieces`.
     Raises:
-        SettingsError, PreparationError, ValueError: configuration, corpus or model do not fit.
+        PretrainError, PreparationError, ValueError: configuration, corpus or model do not fit.
     """
+
+    unit = "pieces"  # what is counted and predicted
 
     def __init__(
         self,
@@ -77,7 +81,7 @@ class BertTask:
         self.tokenizer = AutoTokenizer.from_pretrained(self.shards.tokenizer_folder)
         self.model = _make_model(settings, self.tokenizer)
         if settings.max_length > self.model.config.max_position_embeddings:
-            raise SettingsError(
+            raise PretrainError(
                 f"--max_length {settings.max_length} is more than max_position_embeddings="
                 f"{self.model.config.max_position_embeddings}"
             )
@@ -146,7 +150,7 @@ def _make_model(settings: PretrainSettings, tokenizer: Any) -> BertLosses:
     if settings.init_from is not None:
         model = BertLosses.from_pretrained(settings.init_from, dtype=torch.float32)
         if AutoTokenizer.from_pretrained(settings.init_from).get_vocab() != tokenizer.get_vocab():
-            raise SettingsError(f"{settings.init_from} has other word pieces than the corpus was cut into")
+            raise PretrainError(f"{settings.init_from} has other word pieces than the corpus was cut into")
         return model
     given = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
     return BertLosses(BertConfig(**{**settings.config, **given}))
@@ -165,8 +169,6 @@ def prepare_run_pieces(
 
     A corpus that is cut into pieces already, by `prepare_pieces`, is taken as it is.
     """
-    from hf_elmo.training.piece_shards import is_pieces
-
     out = folder or Path(settings.output_dir or ".")
     found: dict[str, Path] = {}
     for name, source in (("train", settings.corpus), ("held_out", settings.held_out)):
@@ -175,13 +177,13 @@ def prepare_run_pieces(
         if is_pieces(source):
             found[name] = Path(source)
             continue
+        TokenShards.open(source)  # before a folder is made
         found[name] = out / ("pieces" if name == "train" else "pieces-held-out")
-        if not is_pieces(found[name]):
-            out.mkdir(parents=True, exist_ok=True)
-            options: dict[str, Any] = {"vocab_size": settings.vocab_size, "lowercase": settings.lowercase}
-            if name == "held_out":
-                options = {"vocabulary_from": found["train"]}
-            prepare_pieces(source, found[name], processes=processes, say=say, **options)
+        out.mkdir(parents=True, exist_ok=True)
+        options: dict[str, Any] = {"vocab_size": settings.vocab_size, "lowercase": settings.lowercase}
+        if name == "held_out":
+            options = {"vocabulary_from": found["train"]}
+        prepare_pieces(source, found[name], processes=processes, say=say, **options)
     return found
 
 

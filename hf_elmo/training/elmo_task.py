@@ -13,9 +13,10 @@ from hf_elmo.auto import register_auto_classes
 from hf_elmo.corpus import LaneBatches, SentenceBatches, TokenShards, model_inputs
 from hf_elmo.modeling import ElmoConfig, ElmoForPreTraining, ElmoTokenizer
 from hf_elmo.perplexity import Perplexity, perplexity
-from hf_elmo.training.settings import PretrainSettings, SettingsError
+from hf_elmo.training.settings import PretrainError, PretrainSettings
 
-LANES_OF_EVALUATION = 64  # part of the definition of a perplexity with carried state
+# Part of the definition of a perplexity with carried state: lanes, and the least of sentences for each of them.
+LANES_OF_EVALUATION, SENTENCES_OF_A_LANE = 64, 8
 
 
 class ElmoTask:
@@ -27,8 +28,10 @@ class ElmoTask:
         device: where character ids are looked up.
         say: takes lines for people.
     Raises:
-        SettingsError, PreparationError, ValueError: configuration, corpus or model do not fit.
+        PretrainError, PreparationError, ValueError: configuration, corpus or model do not fit.
     """
+
+    unit = "words"  # what is counted and predicted
 
     def __init__(
         self, settings: PretrainSettings, rank: int, world_size: int, device: torch.device, say: Callable[[str], None]
@@ -39,7 +42,7 @@ class ElmoTask:
         self.model = _make_model(settings, self.tokenizer, say)
         self.held_out = _held_out(settings, self.shards)
         config = self.model.config
-        common = {"seed": settings.seed, "max_characters_per_token": config.max_characters_per_token}
+        common: dict[str, Any] = {"seed": settings.seed, "max_characters_per_token": config.max_characters_per_token}
         common |= {"rank": rank, "world_size": world_size}
         self.batches: Any
         if settings.order == "lanes":
@@ -52,8 +55,7 @@ class ElmoTask:
     @property
     def data_facts(self) -> dict[str, Any]:
         """What decides the data besides the settings."""
-        facts = {"corpus": self.shards.fingerprint, "vocabulary": self.shards.manifest["vocabulary"]["sha256"]}
-        return facts
+        return {"corpus": self.shards.fingerprint, "vocabulary": self.shards.manifest["vocabulary"]["sha256"]}
 
     def batches_of(self, epochs: float) -> int:
         """Batches of so many passes over the text."""
@@ -95,11 +97,11 @@ class ElmoTask:
             own = perplexity(model, self.tokenizer, sentences, batch_size=batch_size)
             found = {**_named(own, ""), "unknown_rate": own.num_unknown / own.num_targets}
             if self.settings.order == "lanes" or most is None:
-                lanes = min(LANES_OF_EVALUATION, len(sentences))
+                lanes = evaluation_lanes(len(sentences))
                 carried = perplexity(
-                    model, self.tokenizer, sentences, order="lanes", num_lanes=lanes, batch_size=LANES_OF_EVALUATION
+                    model, self.tokenizer, sentences, order="lanes", num_lanes=lanes, batch_size=lanes
                 )
-                found |= _named(carried, "carried_state_")
+                found |= {**_named(carried, "carried_state_"), "carried_state_lanes": lanes}
         return found
 
     def save(self, model: nn.Module, folder: Path) -> None:
@@ -136,7 +138,7 @@ def _make_model(
     model, info = ElmoForPreTraining.from_pretrained(settings.init_from, output_loading_info=True, dtype=torch.float32)
     for name, value in settings.config.items():
         if name not in ("lstm_dropout", "num_sampled", "freeze_encoder", "lstm_backend"):
-            raise SettingsError(f"--config {name}: with --init_from the configuration is that of {settings.init_from}")
+            raise PretrainError(f"--config {name}: with --init_from the configuration is that of {settings.init_from}")
         setattr(model.config, name, value)
     if any(name.startswith("lm_head") for name in info["missing_keys"]):
         say(f"{settings.init_from} has no softmax: a new one for the {len(tokenizer) - 1:,} words of the corpus")
@@ -157,7 +159,7 @@ def _held_out(settings: PretrainSettings, shards: TokenShards) -> list[list[str]
     if settings.held_out is not None:
         other = TokenShards.open(settings.held_out)
         if other.manifest["vocabulary"]["sha256"] != shards.manifest["vocabulary"]["sha256"]:
-            raise SettingsError(
+            raise PretrainError(
                 f"--held_out {settings.held_out} has another vocabulary than the corpus: prepare it with "
                 f"--vocabulary {shards.vocabulary_path}"
             )
@@ -171,6 +173,11 @@ def _held_out(settings: PretrainSettings, shards: TokenShards) -> list[list[str]
 def _evenly(sentences: list[list[str]], most: int | None) -> list[list[str]]:
     count = len(sentences) if most is None else min(most, len(sentences))
     return [sentences[place * len(sentences) // count] for place in range(count)]
+
+
+def evaluation_lanes(sentences: int) -> int:
+    """Lanes of a perplexity with carried state; in a short text fewer, else there is hardly a state to carry."""
+    return max(1, min(LANES_OF_EVALUATION, sentences // SENTENCES_OF_A_LANE))
 
 
 def _named(found: Perplexity, prefix: str) -> dict[str, float]:

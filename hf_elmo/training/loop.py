@@ -18,12 +18,15 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.sparse import check_sparse_tensor_invariants
 
 from hf_elmo.training.checkpoint import Checkpoint, CheckpointError, Checkpoints
 from hf_elmo.training.optimization import clip_gradients, make_optimizer, rate_factor
 from hf_elmo.training.prefetch import Placed, Prefetched, on_device, pinned
+from hf_elmo.training.progress import RunLog, Speed, figures_line, progress_line
 from hf_elmo.training.settings import PretrainSettings
 
+LOG_NAME = "log.jsonl"
 CARRIED = "carried_state_{}.safetensors"  # of each process
 
 
@@ -31,11 +34,12 @@ class Task(Protocol):
     """What is trained on what."""
 
     model: nn.Module
+    unit: str  # what the first of `counts` counts, "words" or "pieces"
     batches: Any  # an endless iterator with `state_dict`, `load_state_dict` and `epoch`
     carried: dict[str, Tensor]  # state that goes from batch to batch, such as the LSTM's in lanes; may be empty
 
     def counts(self, batch: dict) -> list[int]:
-        """What the sums of a batch's losses are divided by; the first is the words of progress and speed."""
+        """What the sums of a batch's losses are divided by; the first is told as progress and speed."""
 
     def loss(self, model: nn.Module, batch: dict, totals: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """A batch's share of the loss of its update, and the shares of its named parts, detached.
@@ -78,33 +82,36 @@ def train(
     accelerator: Accelerator,
     say: Callable[[str], None],
     facts: dict[str, Any] | None = None,
+    start: Checkpoint | None = None,
 ) -> Outcome:
-    """Train until `max_steps`, the time budget or a signal, and leave checkpoints behind.
+    """Train until `max_steps`, the time budget or a signal, and leave checkpoints and `log.jsonl` behind.
 
     Args:
         task: model and data; its model is put on the accelerator's device.
         max_steps: updates of the whole run; the learning rate ends there.
         say: takes lines for people; of the main process.
         facts: of the run, kept in its checkpoints: resuming needs the same.
+        start: where to go on, from `find_start`; None at the beginning.
     Raises:
-        CheckpointError: `--resume` finds a checkpoint of other settings; names what differs.
+        CheckpointError: a checkpoint cannot be written.
         ValueError: the loss is not finite any more.
     """
     checkpoints = Checkpoints(settings.output_dir or ".", settings.save_total_limit)
-    start = find_start(checkpoints, settings, accelerator, facts or {}, say)
+    accelerator.register_save_state_pre_hook(_without_tied_weights)
     model, optimizer = accelerator.prepare(task.model, make_optimizer(task.model, settings))
     set_seed(settings.seed, device_specific=True)  # processes drop out and draw each on their own
     progress = Progress()
     if start is not None:
         progress = take_up(start, task, accelerator)
-    sums, counted = _Sums(accelerator), _Speed()
+    sums, speed = _Sums(accelerator), Speed()
     step, words, history = progress.step, progress.words, list(progress.history)
+    log = RunLog(checkpoints.folder / LOG_NAME, history, accelerator.is_main_process)
     started = time.perf_counter() - progress.seconds
     stopped_by, last_saved = "max_steps", progress.step if start is not None else None
 
     def save(position: dict[str, Any]) -> None:
         record = {"words": words, "seconds": time.perf_counter() - started, "history": history, "position": position}
-        record |= {"run": settings.of_the_run(), "processes": accelerator.num_processes, "facts": facts or {}}
+        record |= {"run": _needed_again(settings, max_steps, accelerator, facts or {})}
         checkpoints.write(step, lambda folder: _fill(folder, task, accelerator), record, accelerator)
 
     with ExitStack() as stack:
@@ -113,7 +120,6 @@ def train(
         data = Prefetched(task.batches, settings.prefetch_batches, prepare)
         stack.callback(data.close)
         model.train()
-        counted.begin(words)
         while step < max_steps:
             placed = [next(data) for _ in range(settings.gradient_accumulation_steps)]
             out_of_time = settings.max_hours is not None and time.perf_counter() - started > 3600 * settings.max_hours
@@ -127,18 +133,22 @@ def train(
             if step % settings.logging_steps == 0 or step in (1, 10) or step == max_steps:
                 entry = {"step": step, "epoch": placed[-1].epoch, "learning_rate": rate, **sums.take()}
                 _refuse_broken(entry, step)
-                entry["words_per_second"] = round(counted.words_per_second(words), 1)
-                history.append(entry)
-                accelerator.log(entry, step=step)
-                say(_line(entry, max_steps, counted, settings, time.perf_counter() - started))
+                if speed.measures(step, words):
+                    entry["words_per_second"] = round(speed.words_per_second, 1)
+                log.add(entry)
+                accelerator.log(_numbers(entry), step=step)
+                seconds = time.perf_counter() - started
+                say(progress_line(entry, max_steps, speed, settings.max_hours, seconds, task.unit))
+            if not speed.has_begun:  # after the first update, which starts and compiles much
+                speed.begin(step, words)
             if settings.eval_steps and step % settings.eval_steps == 0 and step < max_steps:
-                with counted.paused():
+                with speed.paused():
                     found = evaluate(task, model, accelerator, settings.eval_sentences)
-                    history.append({"step": step, **found})
-                    accelerator.log(found, step=step)
-                    say(f"step {step:,}: {_figures(found)}")
+                    log.add({"step": step, **found})
+                    accelerator.log(_numbers(found), step=step)
+                    say(f"step {step:,}: {figures_line(found)}")
             if step % settings.save_steps == 0 or stop or step == max_steps:
-                with counted.paused():
+                with speed.paused():
                     _refuse_broken(sums.peek(), step)
                     save(placed[-1].position)
                     last_saved = step
@@ -152,7 +162,7 @@ def train(
     if stopped_by != "signal" and settings.final_evaluation:
         evaluation = evaluate(task, model, accelerator, None)
         if evaluation:
-            say(f"held-out text: {_figures(evaluation)}")
+            say(f"held-out text: {figures_line(evaluation)}")
     resumed_from = None if start is None else progress.step
     return Outcome(step, seconds, words, stopped_by, history, evaluation, resumed_from)
 
@@ -172,7 +182,9 @@ def update(task, model, optimizer, placed: list[Placed], totals, settings, accel
     else:
         norm = accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
     sums.update_done(norm)
-    optimizer.step()
+    # Adagrad makes sparse tensors; torch wants to be told whether to check them, which `clip_gradients` saw to.
+    with check_sparse_tensor_invariants(False) if settings.sparse_gradient else nullcontext():
+        optimizer.step()
     optimizer.zero_grad()
 
 
@@ -204,20 +216,33 @@ def evaluate(task: Task, model: nn.Module, accelerator: Accelerator, most: int |
 # ------------------------------------------------------------------------------------------------------- checkpoints
 
 
+def refuse_earlier_run(checkpoints: Checkpoints, settings: PretrainSettings) -> None:
+    """Before any work: do not write into the folder of another run unasked.
+
+    Raises:
+        CheckpointError: there are checkpoints, but nobody asked to go on.
+    """
+    if not settings.resume and checkpoints.steps():
+        raise CheckpointError(
+            f"{checkpoints.folder} holds checkpoints of an earlier run: go on with --resume, or give another --output_dir"
+        )
+
+
 def find_start(
-    checkpoints: Checkpoints, settings: PretrainSettings, accelerator: Accelerator, facts: dict, say
+    checkpoints: Checkpoints,
+    settings: PretrainSettings,
+    max_steps: int,
+    accelerator: Accelerator,
+    facts: dict[str, Any],
+    say: Callable[[str], None],
 ) -> Checkpoint | None:
     """The checkpoint to go on from; None for the beginning.
 
     Raises:
-        CheckpointError: there are checkpoints, but nobody asked to go on; or they are of another run.
+        CheckpointError: there are checkpoints, but nobody asked to go on; or they are of another run: names what differs.
     """
+    refuse_earlier_run(checkpoints, settings)
     if not settings.resume:
-        if checkpoints.steps():
-            raise CheckpointError(
-                f"{checkpoints.folder} holds checkpoints of an earlier run: go on with --resume, or give another "
-                "--output_dir"
-            )
         return None
     if accelerator.is_main_process:
         checkpoints.remove_unfinished()
@@ -226,15 +251,28 @@ def find_start(
     if found is None:
         say(f"no whole checkpoint in {checkpoints.folder}: from the beginning")
         return None
-    own = {**settings.of_the_run(), "processes": accelerator.num_processes, **facts}
-    saved = {**found.record["run"], "processes": found.record["processes"], **found.record["facts"]}
+    own, saved = _needed_again(settings, max_steps, accelerator, facts), found.record["run"]
     different = [
         f"{name} {saved.get(name)!r} there, {own[name]!r} here" for name in own if saved.get(name) != own[name]
     ]
     if different:
         raise CheckpointError(f"{found.folder} is of another run: {'; '.join(different)}")
+    if found.record["step"] > max_steps:
+        raise CheckpointError(f"{found.folder} is beyond the {max_steps:,} updates asked for: give more --max_steps")
     say(f"going on from {found.folder}")
     return found
+
+
+def _needed_again(
+    settings: PretrainSettings, max_steps: int, accelerator: Accelerator, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """What must be the same when a run is resumed."""
+    values = {**settings.of_the_run(), "processes": accelerator.num_processes, **facts}
+    del values["num_train_epochs"]  # only a way to say how many updates
+    values["max_steps"] = max_steps
+    if settings.lr_scheduler_type == "constant":
+        del values["max_steps"]  # nothing depends on the last update: a run may go further
+    return values
 
 
 def take_up(start: Checkpoint, task: Task, accelerator: Accelerator) -> Progress:
@@ -246,6 +284,14 @@ def take_up(start: Checkpoint, task: Task, accelerator: Accelerator) -> Progress
     record = start.record
     task.batches.load_state_dict(record["position"])
     return Progress(record["step"], record["words"], record["seconds"], tuple(record["history"]))
+
+
+def _without_tied_weights(models: list[nn.Module], weights: list[dict[str, Tensor]], folder: str) -> None:
+    """Leave out the names that a model gives to a tensor again: loading ties them, and safetensors keeps each once."""
+    for model, tensors in zip(models, weights, strict=True):
+        tied = getattr(getattr(model, "module", model), "all_tied_weights_keys", None) or {}
+        for name in [name for name in tensors if name.removeprefix("module.") in tied]:
+            del tensors[name]
 
 
 def _fill(folder: Path, task: Task, accelerator: Accelerator) -> None:
@@ -275,7 +321,7 @@ class _Sums:
         self.norm = norm
         self.updates += 1
 
-    def peek(self) -> dict[str, float]:
+    def peek(self) -> dict[str, Any]:
         """Mean of each part over the updates, all processes added up."""
         if not self.updates:
             return {}
@@ -284,32 +330,14 @@ class _Sums:
         if self.accelerator.num_processes > 1:
             values = self.accelerator.reduce(values, "sum")
         found = {name: value / self.updates for name, value in zip(names, values.tolist(), strict=True)}
-        return found | {"gradient_norm": float(self.norm) if self.norm is not None else math.nan}
+        norm = math.nan if self.norm is None else float(self.norm)
+        # With fp16 an update whose gradients overflow is left out; JSON knows no infinity.
+        return found | {"gradient_norm": norm if math.isfinite(norm) else None}
 
-    def take(self) -> dict[str, float]:
+    def take(self) -> dict[str, Any]:
         found = self.peek()
         self.parts, self.updates = {}, 0
         return found
-
-
-class _Speed:
-    """Words per second of training alone: evaluations and checkpoints do not count, nor do the first updates."""
-
-    def begin(self, words: int) -> None:
-        self.words, self.since, self.away = words, time.perf_counter(), 0.0
-        self.calls = 0
-
-    def words_per_second(self, words: int) -> float:
-        now = time.perf_counter()
-        speed = (words - self.words) / max(now - self.since - self.away, 1e-9)
-        self.words, self.since, self.away = words, now, 0.0
-        return speed
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self.away += time.perf_counter() - begin
 
 
 def _refuse_broken(entry: dict[str, Any], step: int) -> None:
@@ -321,24 +349,9 @@ def _refuse_broken(entry: dict[str, Any], step: int) -> None:
             )
 
 
-def _line(entry: dict, max_steps: int, speed: _Speed, settings: PretrainSettings, seconds: float) -> str:
-    losses = {name: value for name, value in entry.items() if name.endswith("loss")}
-    left = seconds / entry["step"] * (max_steps - entry["step"])
-    if settings.max_hours is not None:
-        left = min(left, 3600 * settings.max_hours - seconds)
-    return (
-        f"step {entry['step']:,}/{max_steps:,}: {_figures(losses)}, {entry['words_per_second']:,.0f} words/s, "
-        f"time left {_clock(max(left, 0))}"
-    )
-
-
-def _figures(values: dict[str, float]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items())
-
-
-def _clock(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
+def _numbers(entry: dict[str, Any]) -> dict[str, Any]:
+    """What trackers take."""
+    return {name: value for name, value in entry.items() if value is not None}
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,22 +15,27 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import set_seed
-from transformers.integrations import get_available_reporting_integrations
+from transformers.utils import logging
 
 from hf_elmo.benchmark.measuring import code_version, machine, packages
 from hf_elmo.benchmark.results import write_atomically
-from hf_elmo.training.loop import Outcome, Task, evaluate, train
-from hf_elmo.training.settings import SETTINGS_NAME, PretrainSettings, SettingsError, settings_text
+from hf_elmo.training.checkpoint import Checkpoints
+from hf_elmo.training.loop import Outcome, Task, evaluate, find_start, refuse_earlier_run, train
+from hf_elmo.training.loss_curve import draw_losses
+from hf_elmo.training.progress import figures_line
+from hf_elmo.training.settings import SETTINGS_NAME, PretrainError, PretrainSettings, settings_text
 
-RESULTS_NAME, LOG_NAME, MODEL_FOLDER = "results.json", "log.jsonl", "model"
+RESULTS_NAME, CURVE_NAME, MODEL_FOLDER = "results.json", "loss.svg", "model"
+BEFORE_NAME = "held_out_before.json"
 
 
 def pretrain(settings: PretrainSettings, command: Sequence[str] = ()) -> dict[str, Any]:
     """Train a language model; with several processes, each calls this.
 
     In `output_dir`: `pretrain_settings.yaml`, `checkpoint-STEP/`, `log.jsonl`, and at the end `model/`, which
-    `from_pretrained` loads, and `results.json`.
+    `from_pretrained` loads, `results.json` and `loss.svg`. A run that a signal stopped leaves only the former three.
 
     Args:
         settings: checked ones.
@@ -37,17 +43,18 @@ def pretrain(settings: PretrainSettings, command: Sequence[str] = ()) -> dict[st
     Returns:
         The content of results.json.
     Raises:
-        SettingsError, PreparationError, CheckpointError (all ValueError): something does not fit.
+        PretrainError, PreparationError, CheckpointError (all ValueError): something does not fit.
         OSError: a folder cannot be written.
     """
-    _check_trackers(settings.report_to)
+    trackers = _trackers(settings.report_to)
     out = Path(settings.output_dir or ".")
-    if out.exists() and not out.is_dir():
-        raise SettingsError(f"{out} is a file: give another --output_dir")
+    _check_output(out)
+    checkpoints = Checkpoints(out, settings.save_total_limit)
+    refuse_earlier_run(checkpoints, settings)
     accelerator = Accelerator(
         cpu=settings.use_cpu,
         mixed_precision=settings.mixed_precision,
-        log_with=settings.report_to or None,  # type: ignore[arg-type]
+        log_with=trackers or None,
         project_dir=str(out),
         kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
@@ -57,31 +64,28 @@ def pretrain(settings: PretrainSettings, command: Sequence[str] = ()) -> dict[st
             print(line, file=sys.stderr, flush=True)
 
     if settings.sparse_gradient and accelerator.num_processes > 1:
-        raise SettingsError("--sparse_gradient is for one process")
+        raise PretrainError(f"--sparse_gradient is for one process, not for {accelerator.num_processes}")
     begin = datetime.now(timezone.utc).isoformat(timespec="seconds")
     set_seed(settings.seed)
     task = _make_task(settings, accelerator, say)
     parts = settings.gradient_accumulation_steps
     max_steps = settings.max_steps or math.ceil(task.batches_of(settings.num_train_epochs) / parts)
     if settings.warmup_steps >= max_steps:
-        raise SettingsError(f"--warmup_steps {settings.warmup_steps} leaves nothing of the {max_steps} updates")
+        raise PretrainError(f"--warmup_steps {settings.warmup_steps} leaves nothing of the {max_steps} updates")
     for line in (*task.describe(), *_plan(settings, max_steps, accelerator)):
         say(line)
+    start = find_start(checkpoints, settings, max_steps, accelerator, task.data_facts, say)
     if accelerator.is_main_process:
         out.mkdir(parents=True, exist_ok=True)
-        if not settings.resume:
-            write_atomically(out / SETTINGS_NAME, settings_text(settings))
-    if settings.report_to:
+        write_atomically(out / SETTINGS_NAME, settings_text(settings))
+    if trackers:
         accelerator.init_trackers("hf_elmo-pretrain", config=_flat(settings))
-    before = {}
     task.model.to(accelerator.device)
-    if settings.init_from is not None and not settings.resume:
-        before = evaluate(task, task.model, accelerator, None)
-        say("before: " + ", ".join(f"{name} {value:.5g}" for name, value in before.items()))
-    outcome = train(task, settings, max_steps, accelerator, say, task.data_facts)
+    before = _before(settings, task, accelerator, start is not None, say)
+    outcome = train(task, settings, max_steps, accelerator, say, task.data_facts, start)
     result = _describe(settings, task, outcome, before, max_steps, accelerator, command, begin)
     if outcome.stopped_by == "signal":
-        say("stopped by a signal; --resume goes on")
+        say(f"stopped by a signal; --resume goes on. {MODEL_FOLDER}/ and {RESULTS_NAME} are written at the end")
     if accelerator.is_main_process:
         _leave_behind(out, settings, task, outcome, result, accelerator)
     accelerator.wait_for_everyone()
@@ -102,13 +106,42 @@ def _make_task(settings: PretrainSettings, accelerator: Accelerator, say: Any) -
     return BertTask(settings, rank, world_size, device, say, pieces)
 
 
-def _check_trackers(names: Sequence[str]) -> None:
-    available = get_available_reporting_integrations()
-    for name in names:
-        if name not in available:
-            raise SettingsError(
-                f"--report_to {name}: not installed (pip install {name}), or not known to transformers"
-            )
+def _trackers(names: Sequence[str]) -> list[str]:
+    """The trackers to report to; the word "none" means none, as elsewhere."""
+    known, installed = sorted(LOGGER_TYPE_TO_CLASS), {str(tracker) for tracker in get_available_trackers()}
+    wanted = [name for name in names if name != "none"]
+    for name in wanted:
+        if name not in known:
+            raise PretrainError(f"--report_to {name} is no tracker of Accelerate: needed is one of {', '.join(known)}")
+        if name not in installed:
+            raise PretrainError(f"--report_to {name} is not installed: pip install {name}")
+    return wanted
+
+
+def _check_output(out: Path) -> None:
+    """Find out before any work whether the folder can be made and written."""
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise PretrainError(f"{there} is a file: give another --output_dir")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PretrainError(f"--output_dir {out}: {there} cannot be written; give another one")
+
+
+def _before(
+    settings: PretrainSettings, task: Any, accelerator: Accelerator, resumed: bool, say: Any
+) -> dict[str, float]:
+    """Figures of the model that is trained on, which results.json keeps beside those at the end."""
+    path = Path(settings.output_dir or ".") / BEFORE_NAME
+    if resumed:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if settings.init_from is None or not settings.final_evaluation:
+        return {}
+    found = evaluate(task, task.model, accelerator, None)
+    if found:
+        say(f"held-out text before: {figures_line(found)}")
+        if accelerator.is_main_process:
+            write_atomically(path, json.dumps(found, indent=1) + "\n")
+    return found
 
 
 def _plan(settings: PretrainSettings, max_steps: int, accelerator: Accelerator) -> list[str]:
@@ -152,6 +185,7 @@ def _describe(
             "steps": outcome.step,
             "max_steps": max_steps,
             "words_read": outcome.words,
+            "counted": task.unit,  # what the figures named words are
             "processes": accelerator.num_processes,
             "device": _device_name(accelerator.device),
             "median_words_per_second": speeds[len(speeds) // 2] if speeds else None,
@@ -166,6 +200,18 @@ def _describe(
     }
 
 
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """transformers shows a bar for the one file of weights it writes."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
@@ -178,15 +224,15 @@ def _leave_behind(
     result: dict[str, Any],
     accelerator: Accelerator,
 ) -> None:
-    write_atomically(out / LOG_NAME, "".join(json.dumps(entry) + "\n" for entry in outcome.history))
     if outcome.stopped_by == "signal":
         return
     from hf_elmo.conversion.staging import staged_folder
 
-    with staged_folder(out / MODEL_FOLDER) as folder:
+    with staged_folder(out / MODEL_FOLDER) as folder, _no_bars():
         task.save(accelerator.unwrap_model(task.model), folder)
     result |= {"code": code_version(), "packages": packages(), "machine": machine(torch.get_num_threads())}
     write_atomically(out / RESULTS_NAME, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(out / CURVE_NAME, draw_losses(result))
 
 
 __all__ = ["pretrain"]

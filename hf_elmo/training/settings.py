@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import NoneType
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn, get_args, get_origin
 
 import yaml
 
@@ -22,13 +22,17 @@ SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("no", "bf16", "fp16")
 SETTINGS_NAME = "pretrain_settings.yaml"
 RECIPES = Path(__file__).parent / "recipes"
-# They belong to one call and not to the run: how long, where, and what is told.
+# They belong to one call and not to the run: how long, where, and what is told. Text counts by its content.
 OF_A_CALL = {"output_dir", "resume", "max_hours", "report_to", "logging_steps", "save_steps", "save_total_limit"}
-OF_A_CALL |= {"eval_steps", "eval_sentences", "final_evaluation", "prefetch_batches", "use_cpu"}
+OF_A_CALL |= {"eval_steps", "eval_sentences", "final_evaluation", "prefetch_batches", "use_cpu", "corpus", "held_out"}
 
 
 class SettingsError(ValueError):
-    """The settings are wrong or contradict each other; one line for people."""
+    """The settings are wrong or contradict each other; one line for people, shown with the usage."""
+
+
+class PretrainError(ValueError):
+    """Settings and what is there do not fit: corpus, model, folders, processes; one line for people."""
 
 
 def _option(help: str, default: Any = None, choices: Sequence[str] | None = None, metavar: str | None = None) -> Any:
@@ -129,7 +133,15 @@ class PretrainSettings:
         return {name: value for name, value in asdict(self).items() if name not in OF_A_CALL}
 
 
-POSITIVE = ("max_tokens", "lanes", "unroll_steps", "vocab_size", "batch_size", "max_length", "learning_rate")
+POSITIVE: tuple[str, ...] = (
+    "max_tokens",
+    "lanes",
+    "unroll_steps",
+    "vocab_size",
+    "batch_size",
+    "max_length",
+    "learning_rate",
+)
 POSITIVE += (
     "gradient_accumulation_steps",
     "max_grad_norm",
@@ -183,7 +195,7 @@ def _type_of(name: str) -> tuple[type, bool]:
     parts = [part for part in get_args(annotation) if part is not NoneType]
     if NoneType in get_args(annotation):
         return parts[0], True
-    return getattr(annotation, "__origin__", annotation), False
+    return get_origin(annotation) or annotation, False  # type: ignore[return-value]
 
 
 def _checked(name: str, value: Any, source: str) -> Any:
@@ -270,4 +282,4 @@ def settings_text(settings: PretrainSettings) -> str:
     return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
 
 
-__all__ = ["PretrainSettings", "SettingsError", "parse_settings", "read_recipe", "recipe_names"]
+__all__ = ["PretrainError", "PretrainSettings", "SettingsError", "parse_settings", "read_recipe", "recipe_names"]

@@ -3,9 +3,11 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,12 +18,14 @@ from safetensors.torch import load_file
 from tolerances import TOLERANCES
 from training_runs import same_bits, weights_of
 
+from hf_elmo.training import loop
 from hf_elmo.training.checkpoint import CheckpointError
+from hf_elmo.training.elmo_task import evaluation_lanes
 from hf_elmo.training.loop import _agree, _Sums, _Totals, update
 from hf_elmo.training.optimization import make_optimizer, rate_factor
 from hf_elmo.training.prefetch import Placed
 from hf_elmo.training.pretrain import pretrain
-from hf_elmo.training.settings import PretrainSettings
+from hf_elmo.training.settings import SETTINGS_NAME, PretrainSettings, read_recipe
 
 
 def with_changes(settings: PretrainSettings, **changes) -> PretrainSettings:
@@ -239,7 +243,7 @@ def test_a_checkpoint_of_another_corpus_is_refused(settings_of, tmp_path):
     pretrain(settings)
     path = tmp_path / "run" / "checkpoint-2" / "checkpoint.json"
     record = json.loads(path.read_text())
-    record["facts"]["corpus"] = "another"
+    record["run"]["corpus"] = "another"
     path.write_text(json.dumps(record))
     with pytest.raises(CheckpointError, match="is of another run: corpus 'another' there"):
         pretrain(with_changes(settings, resume=True))
@@ -255,3 +259,85 @@ def test_a_checkpoint_reads_as_a_state_dict_of_the_model(settings_of, tmp_path):
     pretrain(settings_of())
     checkpoint = load_file(tmp_path / "run" / "checkpoint-6" / "model.safetensors")
     assert same_bits(checkpoint, weights_of(tmp_path / "run"))
+
+
+def test_nothing_but_lines_of_progress_is_on_stderr(settings_of, capfd):
+    """No warnings of tied weights or sparse tensors, no bars of one file."""
+    pretrain(settings_of("bert"))
+    pretrain(
+        with_changes(
+            settings_of(config=["num_sampled=7"], optimizer="adagrad", sparse_gradient=True),
+            output_dir=str(Path(settings_of().output_dir).parent / "other"),
+        )
+    )
+    for line in capfd.readouterr().err.splitlines():
+        assert re.match("(step|elmo:|bert:|text:|will |held-out text:|counting|splitting|.*encoding|$)", line), line
+
+
+def test_the_log_is_there_while_the_run_goes_on_and_right_after_it_was_resumed(settings_of, tmp_path):
+    settings, run = settings_of(max_steps=8, save_steps=4), tmp_path / "run"
+
+    class Killed(Exception):
+        pass
+
+    def steps() -> list[int]:
+        return [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
+
+    with pytest.raises(Killed), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "update", killed_at(7, Killed))
+        pretrain(settings)
+    assert steps() == [1, 2, 4, 6]
+    result = pretrain(with_changes(settings, resume=True))
+    assert steps() == [1, 2, 4, 6, 8] == [entry["step"] for entry in result["history"]]
+    assert "words_per_second" not in result["history"][0] and result["history"][1]["words_per_second"] > 0
+    assert "<polyline" in (run / "loss.svg").read_text()
+
+
+def killed_at(number, error):
+    calls = iter(range(1, 1000))
+
+    def counted(*arguments):
+        if next(calls) == number:
+            raise error
+        return update(*arguments)
+
+    return counted
+
+
+def test_settings_are_kept_as_they_were_last_and_from_the_beginning(settings_of, tmp_path):
+    settings = settings_of(max_steps=2, resume=True)  # where nothing is
+    pretrain(settings)
+    path = tmp_path / "run" / SETTINGS_NAME
+    assert read_recipe(str(path))["save_total_limit"] == 2
+    pretrain(with_changes(settings, save_total_limit=5))
+    assert read_recipe(str(path))["save_total_limit"] == 5
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match="is of another run: seed 42 there, 3 here"):
+        pretrain(with_changes(settings, seed=3))
+    assert path.read_bytes() == before
+
+
+def test_updates_count_whichever_way_they_were_asked_for(settings_of):
+    result = pretrain(settings_of(max_steps=6))
+    passes = settings_of(max_tokens=256)
+    assert result["run"]["steps"] == 6
+    task_steps = with_changes(passes, max_steps=None, num_train_epochs=1.0, output_dir=passes.output_dir + "2")
+    made = pretrain(task_steps)["run"]["steps"]
+    again = with_changes(task_steps, max_steps=made, resume=True)
+    assert pretrain(again)["run"]["resumed_from"] == made
+    with pytest.raises(CheckpointError, match=f"is of another run: max_steps {made} there, {made + 1} here"):
+        pretrain(with_changes(again, max_steps=made + 1))
+
+
+def test_at_a_constant_rate_a_run_may_go_further(settings_of, tmp_path):
+    settings = settings_of(lr_scheduler_type="constant", max_steps=3)
+    pretrain(settings)
+    assert pretrain(with_changes(settings, max_steps=5, resume=True))["run"]["resumed_from"] == 3
+    pretrain(with_changes(settings, max_steps=5, output_dir=str(tmp_path / "whole")))
+    assert same_bits(weights_of(tmp_path / "run"), weights_of(tmp_path / "whole"))
+    with pytest.raises(CheckpointError, match="checkpoint-5 is beyond the 4 updates asked for: give more --max_steps"):
+        pretrain(with_changes(settings, max_steps=4, resume=True))
+
+
+def test_lanes_of_a_short_held_out_text_are_few_enough_to_carry_a_state():
+    assert [evaluation_lanes(count) for count in (1, 7, 16, 100, 512, 10**6)] == [1, 1, 2, 12, 64, 64]
