@@ -15,13 +15,13 @@ PAGE, PICTURE = "demo.html", "demo.png"
 SUMMARY = """\
 Show what a pretrained ELMo knows about words in context; needs no network.
 
-One word in sentences of several senses: do its vectors tell them apart, layer by layer? The nearest words in context,
-as in the ELMo paper's table of "play". Words that the language models put in its place. And a picture of it all, as a
-page for a browser."""
+The same word in several sentences: do its vectors tell noun from verb, and one sense from another, layer by layer? The
+nearest words in context, as in the ELMo paper's table of "play". Words that the language models put in its place. And
+pictures of it all, as a page for a browser."""
 EXAMPLE = """\
 example:
   hf-elmo demo
-  hf-elmo demo --word bank
+  hf-elmo demo --word bank --all
 with a word and sentences of your own, a sentence a line (a sense and a tab before it, to have senses compared):
   printf 'The mouse ate it.\\nClick the mouse.\\nA mouse ran by.\\n' > mouse.txt
   hf-elmo demo --word mouse --sentences mouse.txt"""
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", default=DEFAULT_OUTPUT, metavar="FOLDER", help=f"where the pictures go (./{DEFAULT_OUTPUT})"
     )
+    parser.add_argument("--all", action="store_true", help="print all tables and neighbours instead of a summary")
     parser.add_argument("--json", action="store_true", help="print all numbers as JSON instead of the text")
 
 
@@ -67,13 +68,14 @@ def run(options: argparse.Namespace) -> int:
     from hf_elmo.demo.picture import can_draw, draw
     from hf_elmo.demo.report import report
     from hf_elmo.demo.study import as_json, make_study
+    from hf_elmo.demo.summary import summary
     from hf_elmo.demo.texts import read_collection
 
     logging.disable_progress_bar()
     _say(f"will load {options.model}, embed some hundred sentences and write pictures to {output}")
     encoder = ElmoEncoder(options.model)
-    words, main = _words(options, encoder.split)
-    study = make_study(encoder, words, main, read_collection(encoder.split))
+    groups, main = _groups(options, encoder.split)
+    study = make_study(encoder, groups, main, read_collection(encoder.split))
     output.mkdir(parents=True, exist_ok=True)
     write_atomically(output / PAGE, page(study))
     files = [output / PAGE]
@@ -85,24 +87,29 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({**as_json(study), "files": [str(path) for path in files]}, indent=2, ensure_ascii=False))
         return 0
-    print(report(study))
+    print(report(study) if options.all else summary(study))
     print("\nPictures: " + ", ".join(str(path) for path in files))
+    if not options.all:
+        print("More: --all, --word WORD, your own --sentences FILE (hf-elmo demo --help)")
     return 0
 
 
-def _words(options: argparse.Namespace, split) -> tuple[dict, str]:
-    """Occurrences by word, and the word to show in detail."""
-    from hf_elmo.demo.texts import DemoError, read_own, read_senses
+def _groups(options: argparse.Namespace, split) -> tuple[dict, str]:
+    """Occurrences by group and word, and the word to show in detail."""
+    from hf_elmo.demo.texts import DemoError, read_groups, read_own
 
     if options.sentences is not None:
-        return {options.word: read_own(options.word, options.sentences, split)}, options.word
-    words = read_senses(split)
+        return {
+            f'senses of "{options.word}"': {options.word: read_own(options.word, options.sentences, split)}
+        }, options.word
+    groups = read_groups(split)
     main = options.word or DEFAULT_WORD
+    words = dict.fromkeys(word for group in groups.values() for word in group)
     if main not in words:
         raise DemoError(
             f"the demo has no sentences with {main!r}: it has {', '.join(words)}. Give your own with --sentences FILE"
         )
-    return words, main
+    return groups, main
 
 
 def _check_output(output: Path) -> None:

@@ -6,9 +6,15 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+SEARCHED = 100  # substitutes among which the word itself is looked for
+
 
 class Substitutes(NamedTuple):
-    """What the language models put in a gap: words with probabilities, and the rank of the word that stood there."""
+    """What the language models put in a gap: words with probabilities, and the rank of the word that stood there.
+
+    Tokens without a letter (quotation marks, numbers) have their share of the probability but are left out and not
+    counted.
+    """
 
     words: list[tuple[str, float]]
     rank: int | None  # from 1; None if it is not among the first `searched`
@@ -64,12 +70,18 @@ class ElmoEncoder:
     def substitutes(self, words: list[str], position: int, count: int) -> Substitutes | None:
         if self.language_model is None:
             return None
-        searched = max(count, 100)
-        found = self.language_model.substitutes(words, position, self.tokenizer, k=searched)
+        wanted = max(count, SEARCHED)
+        without_letter = sum(not _has_letter(word) for word in self.tokenizer.get_vocab())
+        best_of_all = self.language_model.substitutes(words, position, self.tokenizer, k=wanted + without_letter)
+        found = [substitute for substitute in best_of_all if _has_letter(substitute.word)][:wanted]
         order = [substitute.word for substitute in found]
         rank = order.index(words[position]) + 1 if words[position] in order else None
         best = [(substitute.word, float(np.exp(substitute.log_prob))) for substitute in found[:count]]
         return Substitutes(best, rank, len(found))
+
+
+def _has_letter(word: str) -> bool:
+    return any(map(str.isalpha, word))
 
 
 def _language_model(name: str) -> Any:

@@ -6,8 +6,9 @@ from html import escape
 
 import numpy as np
 
-from hf_elmo.demo.report import verdict
-from hf_elmo.demo.study import Study, WordStudy
+from hf_elmo.demo.layout import CLOSING
+from hf_elmo.demo.study import Detail, Group, Study, WordStudy
+from hf_elmo.demo.verdict import about_floor, about_group, headline
 
 # Told apart by colour-blind readers too (Okabe and Ito), and by their shapes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
@@ -27,13 +28,15 @@ body { margin: 0 auto; max-width: 76rem; padding: 1rem; color: var(--ink); backg
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin: 2rem 0 .25rem; }
 h3 { font-size: 1rem; margin: 1rem 0 0; }
+h2::first-letter { text-transform: uppercase; } .headline { font-size: 1.15rem; font-weight: 600; }
 .verdict { padding-left: 1.2rem; }
+details { margin: .25rem 0; border-top: 1px solid var(--line); } summary { padding: .4rem 0; cursor: pointer; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .5rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
-.pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); }
-figure { margin: 0; max-width: 30rem; } svg { display: block; width: 100%; height: auto; }
+.pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); }
+figure { margin: 0; max-width: 26rem; } svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--ink); font: 11px system-ui, sans-serif; } svg .title { font-size: 13px; font-weight: 600; }
 svg .axis { fill: var(--dim); } svg .frame { fill: none; stroke: var(--line); }
 svg .zero { stroke: var(--line); stroke-dasharray: 2 3; }
@@ -46,7 +49,7 @@ ol { margin: .5rem 0; padding-left: 2rem; } .note { color: var(--dim); }
 
 def page(study: Study) -> str:
     """The whole page, the same text for the same study."""
-    title = f"One word in several senses: {study.model}"
+    title = f"One word, different uses: {study.model}"
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -54,97 +57,99 @@ def page(study: Study) -> str:
             '<head><meta charset="utf-8"/><meta name="viewport" content="width=device-width, initial-scale=1"/>',
             f"<title>{escape(title)}</title><style>{STYLE}</style></head>",
             f"<body><h1>{escape(title)}</h1>",
+            f'<p class="headline">{escape(headline(study))}</p>',
             "<p>Each point is the vector of one word in one sentence, seen in the plane in which these vectors differ most "
-            "(principal component analysis). Where the colours lie apart, the model tells the senses apart.</p>",
-            '<ul class="verdict">',
-            *(f"<li>{escape(line)}</li>" for line in _sentences(verdict(study))),
-            "</ul>",
-            *_table(study),
-            *(line for word in _main_first(study) for line in _section(study, word)),
+            "(principal component analysis). Where the colours lie apart, the model tells the uses apart.</p>",
+            f"<p>{escape(about_floor(study))} So it is not drawn where all sentences have one spelling.</p>",
+            *(line for group in study.groups for line in _group(study, group)),
+            *(line for detail in study.details for line in _look_ups(study, detail)),
             "</body></html>",
             "",
         ]
     )
 
 
-def _sentences(lines: Iterator[str]) -> list[str]:
-    """The verdict without the line ends of the terminal."""
-    whole: list[str] = []
-    for line in lines:
-        if line.startswith(" ") and whole:
-            whole[-1] += " " + line.strip()
-        else:
-            whole.append(line)
-    return whole
+def _group(study: Study, group: Group) -> Iterator[str]:
+    """Its verdict, its table, and its words: one layer of each in sight, the others and the sentences to unfold."""
+    yield f"<section><h2>{escape(group.name)}</h2>"
+    lines = list(about_group(study, group))
+    if lines:
+        yield '<ul class="verdict">' + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+    yield from _table(study, group)
+    alone = len(study.words) == 1
+    layers = range(1, len(study.layers)) if alone else [study.shown_layer]
+    yield '<div class="pictures">'
+    for word in group.words.values():
+        for index in layers:
+            yield f"<figure>{picture(word, index, study.layers[index])}{_legend(word)}</figure>"
+    yield "</div>"
+    for word in group.words.values():
+        yield from _sentences(word) if alone else _folded(study, word)
+    yield "</section>"
 
 
-def _table(study: Study) -> Iterator[str]:
-    if not study.judged:
+def _table(study: Study, group: Group) -> Iterator[str]:
+    if not group.judged:
         return
-    yield "<h2>Mean cosines: same sense / different senses</h2>"
-    yield '<p class="note">* when at most 5 % of random sortings into senses do as well.</p>'
+    yield '<p class="note">Mean cosines in two sentences, same use / different uses; * when at most 5 % of random '
+    yield "sortings into uses do as well.</p>"
     yield '<div class="wide"><table><thead><tr><th>word</th>'
     yield "".join(f"<th>{escape(layer)}</th>" for layer in study.layers) + "</tr></thead><tbody>"
-    for word, layers in study.judged.items():
+    for word, layers in group.judged.items():
         cells = (f"<td>{s.same:.2f} / {s.different:.2f}{' *' if s.separates else ''}</td>" for s in layers)
         yield f"<tr><td>{escape(word)}</td>{''.join(cells)}</tr>"
     yield "</tbody></table></div>"
 
 
-def _main_first(study: Study) -> list[WordStudy]:
-    return sorted(study.words.values(), key=lambda word: word.word != study.main)
+def _legend(word: WordStudy) -> str:
+    items = (
+        f'<li><svg xmlns="http://www.w3.org/2000/svg" viewBox="-8 -8 16 16" aria-hidden="true">{_mark(0, 0, index)}</svg>'
+        f"{escape(sense)}</li>"
+        for index, sense in enumerate(word.senses)
+    )
+    return f'<ul class="legend">{"".join(items)}</ul>' if word.senses else ""
 
 
-def _section(study: Study, word: WordStudy) -> Iterator[str]:
-    yield f"<section><h2>{escape(word.word)}</h2>"
-    if word.senses:
-        items = (
-            f'<li><svg xmlns="http://www.w3.org/2000/svg" viewBox="-8 -8 16 16" aria-hidden="true">{_mark(0, 0, index)}</svg>{escape(sense)}</li>'
-            for index, sense in enumerate(word.senses)
-        )
-        yield f'<ul class="legend">{"".join(items)}</ul>'
+def _folded(study: Study, word: WordStudy) -> Iterator[str]:
+    yield f"<details><summary>{escape(word.word)}: its sentences, and the other layers</summary>"
+    yield from _sentences(word)
     yield '<div class="pictures">'
     for index, layer in enumerate(study.layers):
-        if index > 0:
-            yield f"<figure>{picture(word, index, layer)}</figure>"
-    yield "</div>"
-    if word.is_static:
-        yield (
-            f'<p class="note">{escape(study.layers[0])} is not drawn: there the word is one and the same vector in all '
-            "sentences.</p>"
-        )
+        if index not in (0, study.shown_layer):
+            yield f"<figure>{picture(word, index, layer)}{_legend(word)}</figure>"
+    yield "</div></details>"
+
+
+def _sentences(word: WordStudy) -> Iterator[str]:
     items = (f"<li>{_marked_words(each.words, each.position)}</li>" for each in word.occurrences)
     yield f"<ol>{''.join(items)}</ol>"
-    if word.word == study.main:
-        yield from _look_ups(study)
-    yield "</section>"
 
 
-def _look_ups(study: Study) -> Iterator[str]:
+def _look_ups(study: Study, detail: Detail) -> Iterator[str]:
     """Neighbours and substitutes of the main word, as in the text of the terminal."""
-    if study.look_ups:
-        yield f"<h3>Nearest words in {len(study.sentences)} other sentences, and words for the gap</h3>"
-    for look_up in study.look_ups:
+    yield f"<section><h2>{escape(study.main)}: {escape(detail.group)}</h2>"
+    yield f"<p>Nearest words in {len(study.sentences)} other sentences, layer by layer, and words that the language models "
+    yield "put in its place (tokens without a letter are left out).</p>"
+    for look_up in detail.look_ups:
         occurrence = look_up.occurrence
         yield f"<p>{_marked_words(occurrence.words, occurrence.position)}</p><ul>"
-        for layer, found in zip(study.layers, look_up.nearest, strict=True):
+        for index, (layer, found) in enumerate(zip(study.layers, look_up.nearest, strict=True)):
             for near in found:
                 words = study.sentences[near.sentence].words
-                text = (
-                    f"<b>{escape(near.word)}</b>" if layer == study.layers[0] else _marked_words(words, near.position)
-                )
+                text = f"<b>{escape(near.word)}</b>" if index == 0 else _marked_words(words, near.position)
                 yield f'<li><span class="note">{escape(layer)}, {near.cosine:.2f}:</span> {text}</li>'
         if look_up.substitutes is not None:
             words_for_gap = ", ".join(f"{escape(word)} {share:.1%}" for word, share in look_up.substitutes.words)
-            yield f'<li><span class="note">by the language models:</span> {words_for_gap}</li>'
+            yield f'<li><span class="note">in its place:</span> {words_for_gap}</li>'
         yield "</ul>"
+    yield "</section>"
 
 
 def _marked_words(words: list[str], position: int) -> str:
     shown = [f"<b>{escape(word)}</b>" if place == position else escape(word) for place, word in enumerate(words)]
     line = ""
     for word in shown:
-        line += word if not line or word in {".", ",", ";", ":", "!", "?", ")"} else " " + word
+        line += word if not line or word in CLOSING else " " + word
     return line
 
 

@@ -8,7 +8,7 @@ from hf_elmo.demo.page import COLOURS
 from hf_elmo.demo.study import Study, WordStudy
 
 MARKERS = ("o", "s", "^", "D")  # as on the page
-MOST_COLUMNS = 6
+COLUMNS = 5
 
 
 def can_draw() -> bool:
@@ -21,21 +21,30 @@ def can_draw() -> bool:
 
 
 def draw(study: Study, path: Path) -> None:
-    """Write a panel for each word and each layer that knows context; the file appears complete or not at all."""
+    """Write a panel for each word; the file appears complete or not at all.
+
+    Of many words one layer is drawn (the page has all of them), of a single one every layer that knows context.
+    """
     from matplotlib.figure import Figure
 
-    layers = range(1, len(study.layers))
-    panels = [(word, layer) for word in study.words.values() for layer in layers]
-    columns = len(layers) * max(1, min(MOST_COLUMNS // len(layers), len(study.words)))
-    rows = -(-len(panels) // columns)
-    width, height = 3.0 * columns, 3.0 * rows + 0.6
+    alone = len(study.words) == 1
+    layers = list(range(1, len(study.layers))) if alone else [study.shown_layer]
+    panels = [[(word, layer) for word in group.words.values() for layer in layers] for group in study.groups]
+    columns = min(COLUMNS, max(map(len, panels)))
+    rows = [-(-len(each) // columns) for each in panels]
+    width, height = 2.6 * columns, 2.6 * sum(rows) + 0.8
     figure = Figure(figsize=(width, height))
-    # Places by hand: matplotlib takes many seconds to find them for thirty panels.
-    figure.subplots_adjust(0.5 / width, 0.5 / height, 1 - 0.1 / width, 1 - 0.8 / height, wspace=0.2, hspace=0.3)
-    figure.suptitle(f"One word in several senses: {study.model}", y=1 - 0.2 / height)
-    for number, (word, layer) in enumerate(panels, start=1):
-        axes = figure.add_subplot(rows, columns, number)
-        _panel(axes, word, layer, study.layers[layer], with_legend=layer == 1)
+    # Places by hand: matplotlib takes many seconds to find them for so many panels.
+    figure.subplots_adjust(0.3 / width, 0.4 / height, 1 - 0.1 / width, 1 - 0.9 / height, wspace=0.15, hspace=0.45)
+    figure.suptitle(f"One word, different uses: {study.model}", y=1 - 0.2 / height)
+    above = 0
+    for group, words, used in zip(study.groups, panels, rows, strict=True):
+        for number, (word, layer) in enumerate(words):
+            axes = figure.add_subplot(sum(rows), columns, above * columns + number + 1)
+            _panel(axes, word, layer, study.layers[layer])
+            if number == 0:
+                axes.text(0, 1.17, group.name, transform=axes.transAxes, fontsize=12, fontweight="bold", va="bottom")
+        above += used
     part = path.with_name(path.name + ".part")
     try:
         figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
@@ -44,7 +53,7 @@ def draw(study: Study, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _panel(axes, word: WordStudy, layer: int, name: str, with_legend: bool) -> None:
+def _panel(axes, word: WordStudy, layer: int, name: str) -> None:
     points, shares = word.planes[layer]
     for index, sense in enumerate(word.senses or [None]):
         mine = [place for place, each in enumerate(word.occurrences) if each.sense == sense]
@@ -58,5 +67,5 @@ def _panel(axes, word: WordStudy, layer: int, name: str, with_legend: bool) -> N
     axes.set_ylabel(f"component 2 ({shares[1]:.0%} of the variance)", fontsize=7)
     axes.set_xticks([])  # the numbers of a plane that was turned mean nothing
     axes.set_yticks([])
-    if with_legend and word.senses:
-        axes.legend(fontsize=7, frameon=False)
+    if word.senses:
+        axes.legend(fontsize=7, framealpha=0.5)

@@ -48,15 +48,16 @@ class LookUp:
 
 
 @dataclass(frozen=True)
-class Study:
-    """What the demo found out about a model."""
+class Group:
+    """Words whose uses differ in the same thing."""
 
-    model: str
-    layers: list[str]
+    name: str  # what the uses are, in the plural
     words: dict[str, WordStudy]
-    main: str  # the word that is shown in detail
-    look_ups: list[LookUp]  # of one occurrence for each sense of the main word
-    sentences: Sequence[Sentence]  # the collection of the neighbours
+
+    @property
+    def judged(self) -> dict[str, list[Separation]]:
+        """Separations by layer of all words with senses."""
+        return {word: study.separations for word, study in self.words.items() if study.separations is not None}
 
     def separated(self, layer: int) -> list[str]:
         """Words whose senses the layer separates."""
@@ -67,9 +68,10 @@ class Study:
         return more_than_chance(len(self.separated(layer)), len(self.judged))
 
     @property
-    def judged(self) -> dict[str, list[Separation]]:
-        """Separations by layer of all words with senses."""
-        return {word: study.separations for word, study in self.words.items() if study.separations is not None}
+    def best_layer(self) -> int:
+        """The first of the layers above 0 that separate the most words."""
+        layers = range(1, len(next(iter(self.words.values())).cosines))
+        return max(layers, key=lambda layer: (len(self.separated(layer)), -layer))
 
     def nearest_same(self, layer: int) -> float:
         """Share of all occurrences whose nearest one has their sense."""
@@ -83,32 +85,72 @@ class Study:
         return sum(expected_nearest_same(each) * len(each) for each in senses) / sum(map(len, senses))
 
 
+@dataclass(frozen=True)
+class Detail:
+    """The main word as one of the groups has it, and what was looked up for one occurrence of each of its senses."""
+
+    group: str
+    word: WordStudy
+    look_ups: list[LookUp]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the demo found out about a model."""
+
+    model: str
+    layers: list[str]
+    groups: list[Group]
+    main: str  # the word that is shown in detail
+    details: list[Detail]  # of each group that has it
+    sentences: Sequence[Sentence]  # the collection of the neighbours
+
+    @property
+    def words(self) -> list[WordStudy]:
+        """Those of all groups; a word of two groups comes twice."""
+        return [word for group in self.groups for word in group.words.values()]
+
+    @property
+    def shown_layer(self) -> int:
+        """The layer to draw where there is room for one: the best of the group in which the most words separate."""
+        best = max(self.groups, key=lambda group: len(group.separated(group.best_layer)))  # the first of equal ones
+        return best.best_layer
+
+
 def make_study(
-    encoder: Encoder, words: Mapping[str, Sequence[Occurrence]], main: str, sentences: Sequence[Sentence]
+    encoder: Encoder,
+    groups: Mapping[str, Mapping[str, Sequence[Occurrence]]],
+    main: str,
+    sentences: Sequence[Sentence],
 ) -> Study:
     """Compare the occurrences of each word, and look up neighbours and substitutes of one of each sense of `main`.
 
     Args:
         encoder: the model.
-        words: occurrences of each word, two or more.
-        main: one of them.
+        groups: by name, the occurrences of each word, two or more.
+        main: a word of one of them or more.
         sentences: among which neighbours are looked up.
     """
-    of_sentences = iter(encoder.vectors([each.words for found in words.values() for each in found]))
-    own: dict[str, list[np.ndarray]] = {
-        word: [next(of_sentences)[:, each.position] for each in found] for word, found in words.items()
-    }
-    studies = {word: _study_word(word, list(words[word]), np.stack(own[word], axis=1)) for word in words}
+    found = [(name, word, list(each)) for name, words in groups.items() for word, each in words.items()]
+    of_sentences = iter(encoder.vectors([each.words for *_, occurrences in found for each in occurrences]))
     collection = Collection(sentences, encoder.vectors([sentence.words for sentence in sentences]))
-    look_ups = []
-    for place in _one_of_each_sense(words[main]):
-        occurrence, vector = words[main][place], own[main][place]
-        nearest = [
-            collection.nearest(occurrence, vector[layer], layer, NEIGHBOURS) for layer in range(len(encoder.layers))
-        ]
-        found = encoder.substitutes(occurrence.words, occurrence.position, SUBSTITUTES)
-        look_ups.append(LookUp(occurrence, nearest, found))
-    return Study(encoder.name, list(encoder.layers), studies, main, look_ups, sentences)
+    studies: dict[str, dict[str, WordStudy]] = {name: {} for name in groups}
+    details = []
+    for name, word, occurrences in found:
+        own = [next(of_sentences)[:, each.position] for each in occurrences]
+        studies[name][word] = study = _study_word(word, occurrences, np.stack(own, axis=1))
+        if word == main:
+            places = _one_of_each_sense(occurrences)
+            look_ups = [_look_up(encoder, collection, occurrences[place], own[place]) for place in places]
+            details.append(Detail(name, study, look_ups))
+    own_groups = [Group(name, words) for name, words in studies.items()]
+    return Study(encoder.name, list(encoder.layers), own_groups, main, details, sentences)
+
+
+def _look_up(encoder: Encoder, collection: Collection, occurrence: Occurrence, vectors: np.ndarray) -> LookUp:
+    """From the vectors (layers, S) of the occurrence."""
+    nearest = [collection.nearest(occurrence, vector, layer, NEIGHBOURS) for layer, vector in enumerate(vectors)]
+    return LookUp(occurrence, nearest, encoder.substitutes(occurrence.words, occurrence.position, SUBSTITUTES))
 
 
 def _study_word(word: str, occurrences: list[Occurrence], vectors: np.ndarray) -> WordStudy:
@@ -134,58 +176,67 @@ def _one_of_each_sense(occurrences: Sequence[Occurrence]) -> list[int]:
 
 def as_json(study: Study) -> dict[str, Any]:
     """The study as plain data, numbers to six digits."""
-    words = {}
-    for word, each in study.words.items():
-        layers: dict[str, Any] = {}
-        for index, layer in enumerate(study.layers):
-            points, shares = each.planes[index]
-            layers[layer] = {
-                "cosines": _plain(each.cosines[index]),
-                "plane": _plain(points),
-                "explained_variance": _plain(shares),
-            }
-            if each.separations is not None:
-                found = each.separations[index]
-                layers[layer] |= {
-                    "same_sense": _plain(found.same),
-                    "different_sense": _plain(found.different),
-                    "chance": _plain(found.chance),
-                    "separates": found.separates,
-                    "nearest_same": _plain(found.nearest_same),
-                }
-        sentences = [{"text": o.text, "position": o.position, "sense": o.sense} for o in each.occurrences]
-        words[word] = {"sentences": sentences, "layers": layers}
-    look_ups = []
-    for look_up in study.look_ups:
-        nearest = {
-            layer: [
-                {
-                    "word": near.word,
-                    "cosine": _plain(near.cosine),
-                    "sentence": study.sentences[near.sentence].text,
-                    "position": near.position,
-                    "topic": study.sentences[near.sentence].topic,
-                }
-                for near in found
-            ]
-            for layer, found in zip(study.layers, look_up.nearest, strict=True)
+    groups = {}
+    for group in study.groups:
+        summary = {
+            layer: {"separated": group.separated(index), "more_than_chance": group.beyond_chance(index)}
+            for index, layer in enumerate(study.layers)
         }
-        gap = look_up.substitutes
-        look_ups.append(
-            {
-                "sentence": look_up.occurrence.text,
-                "position": look_up.occurrence.position,
-                "neighbours": nearest,
-                "substitutes": None
-                if gap is None
-                else {"words": [[w, _plain(p)] for w, p in gap.words], "rank": gap.rank, "searched": gap.searched},
+        words = {word: _word_as_json(each, study.layers) for word, each in group.words.items()}
+        groups[group.name] = {"summary": summary, "words": words}
+    look_ups = [
+        {"group": detail.group, **_look_up_as_json(look_up, study)}
+        for detail in study.details
+        for look_up in detail.look_ups
+    ]
+    return {"model": study.model, "layers": study.layers, "groups": groups, "look_ups": look_ups}
+
+
+def _word_as_json(word: WordStudy, names: list[str]) -> dict[str, Any]:
+    layers: dict[str, Any] = {}
+    for index, layer in enumerate(names):
+        points, shares = word.planes[index]
+        layers[layer] = {
+            "cosines": _plain(word.cosines[index]),
+            "plane": _plain(points),
+            "explained_variance": _plain(shares),
+        }
+        if word.separations is not None:
+            found = word.separations[index]
+            layers[layer] |= {
+                "same_sense": _plain(found.same),
+                "different_sense": _plain(found.different),
+                "chance": _plain(found.chance),
+                "separates": found.separates,
+                "nearest_same": _plain(found.nearest_same),
             }
-        )
-    summary = {
-        layer: {"separated": study.separated(index), "more_than_chance": study.beyond_chance(index)}
-        for index, layer in enumerate(study.layers)
+    sentences = [{"text": o.text, "position": o.position, "sense": o.sense} for o in word.occurrences]
+    return {"sentences": sentences, "layers": layers}
+
+
+def _look_up_as_json(look_up: LookUp, study: Study) -> dict[str, Any]:
+    nearest = {
+        layer: [
+            {
+                "word": near.word,
+                "cosine": _plain(near.cosine),
+                "sentence": study.sentences[near.sentence].text,
+                "position": near.position,
+                "topic": study.sentences[near.sentence].topic,
+            }
+            for near in found
+        ]
+        for layer, found in zip(study.layers, look_up.nearest, strict=True)
     }
-    return {"model": study.model, "layers": study.layers, "summary": summary, "words": words, "look_ups": look_ups}
+    gap = look_up.substitutes
+    return {
+        "sentence": look_up.occurrence.text,
+        "position": look_up.occurrence.position,
+        "neighbours": nearest,
+        "substitutes": None
+        if gap is None
+        else {"words": [[w, _plain(p)] for w, p in gap.words], "rank": gap.rank, "searched": gap.searched},
+    }
 
 
 def _plain(values: Any) -> Any:

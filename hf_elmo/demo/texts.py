@@ -9,7 +9,10 @@ from typing import NamedTuple
 from hf_elmo.data.files import read_lines
 
 FOLDER = Path(__file__).resolve().parent
+GRAMMAR = FOLDER / "grammar.txt"
 SENSES = FOLDER / "senses.txt"
+# What the two uses of each word differ in, and the file with them.
+GROUPS = {"uses that differ in grammar": GRAMMAR, "senses of the same part of speech": SENSES}
 COLLECTION = FOLDER / "sentences.txt"
 
 Splitter = Callable[[str], list[str]]
@@ -38,6 +41,11 @@ class Sentence(NamedTuple):
     text: str
     words: list[str]
     topic: str | None
+
+
+def read_groups(split: Splitter) -> dict[str, dict[str, list[Occurrence]]]:
+    """The words of the package by group, and their occurrences; every group is measured in the same way."""
+    return {name: read_senses(split, path) for name, path in GROUPS.items()}
 
 
 def read_senses(split: Splitter, path: str | os.PathLike = SENSES) -> dict[str, list[Occurrence]]:

@@ -68,6 +68,7 @@ def export(
             _leave_code_out(staged)
             for name, text in (texts or {}).items():
                 (staged / name).write_text(text, encoding="utf-8")
+            _let_others_read(staged)
             size = sum(path.stat().st_size for path in staged.iterdir())
     except ConversionError as error:
         raise PretrainedError(str(error)) from error
@@ -126,6 +127,14 @@ def _kind(folder: Path) -> str | None:
         return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError):
         return None
+
+
+def _let_others_read(folder: Path) -> None:
+    """Give all files the mode of an ordinary new one: safetensors lets nobody but the owner read what it writes."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in folder.iterdir():
+        path.chmod(0o666 & ~umask)
 
 
 def _leave_code_out(folder: Path) -> None:

@@ -15,7 +15,7 @@ from hf_elmo import ElmoConfig, ElmoForPreTraining, ElmoModel, ElmoTokenizer, pr
 from hf_elmo.cli import WrongUse
 from hf_elmo.demo import command
 from hf_elmo.demo.encoding import ElmoEncoder
-from hf_elmo.demo.texts import DemoError, read_collection, read_senses
+from hf_elmo.demo.texts import DemoError, read_collection, read_groups
 
 WORDS = ["<S>", "</S>", "<UNK>", "the", "play", "film", "won", "a"]
 
@@ -64,8 +64,17 @@ def test_the_whole_demo(here, capsys, monkeypatch):
     text = capsys.readouterr().out
     assert [path.name for path in (here / "elmo-demo").iterdir()] == ["demo.html"]
     ElementTree.parse(here / "elmo-demo" / "demo.html")
-    assert "So the senses do not separate in this model." in text  # it is random
-    assert '"play" in 8 sentences' in text and "Nearest words in" in text and "Words for the gap" in text
+    assert text.startswith("elmo-mini-en does not tell apart uses that differ in grammar (")  # it is random
+    assert "Nearest words in" in text and "  in its place: " in text
+    assert "\nPictures: elmo-demo/demo.html\nMore: --all" in text
+    assert len(text.splitlines()) <= 46
+
+
+def test_all_numbers_on_request(here, capsys, monkeypatch):
+    monkeypatch.setattr("hf_elmo.demo.picture.can_draw", lambda: False)
+    assert run("--all") == 0
+    text = capsys.readouterr().out
+    assert text.count('"play" in 8 sentences') == 2 and text.count("Words for the gap") == 2
     assert text.endswith("Pictures: elmo-demo/demo.html\n")
 
 
@@ -76,8 +85,9 @@ def test_own_word_and_sentences_twice_with_the_same_result(own, capsys):
         texts.append((capsys.readouterr().out, (own.parent / "out" / "demo.html").read_text()))
     assert texts[0] == texts[1]
     data = json.loads(texts[0][0])
-    assert data["model"] == "elmo-mini-en" and list(data["words"]) == ["mouse"]
-    assert data["words"]["mouse"]["sentences"][1] == {"text": "Click the mouse.", "position": 2, "sense": "b"}
+    assert data["model"] == "elmo-mini-en" and list(data["groups"]) == ['senses of "mouse"']
+    words = data["groups"]['senses of "mouse"']["words"]
+    assert words["mouse"]["sentences"][1] == {"text": "Click the mouse.", "position": 2, "sense": "b"}
     assert data["look_ups"][0]["substitutes"]["searched"] == 5  # the words of the vocabulary but for the special ones
     assert data["files"] == ["out/demo.html", "out/demo.png"]
     assert sorted(path.name for path in (own.parent / "out").iterdir()) == ["demo.html", "demo.png"]
@@ -92,7 +102,7 @@ def test_a_folder_that_cannot_be_written_to(here, monkeypatch):
 
 def test_a_word_of_the_demo_in_detail(here, box, capsys, monkeypatch):
     monkeypatch.setattr("hf_elmo.demo.picture.can_draw", lambda: False)
-    assert run("--word", "bank", "--model", box / "encoder") == 0
+    assert run("--word", "bank", "--all", "--model", box / "encoder") == 0
     text = capsys.readouterr().out
     assert '"bank" in 8 sentences' in text
     assert "The model has no softmax, so it cannot tell which words would fit a gap." in text
@@ -103,7 +113,7 @@ def test_without_matplotlib_the_page_is_enough(own, monkeypatch, capsys):
     assert run("--word", "mouse", "--sentences", own) == 0
     out, err = capsys.readouterr()
     assert "no PNG: matplotlib is not installed (pip install 'hf-elmo[plot]')" in err
-    assert out.endswith("Pictures: elmo-demo/demo.html\n")
+    assert "\nPictures: elmo-demo/demo.html\n" in out
     assert [path.name for path in (own.parent / "elmo-demo").iterdir()] == ["demo.html"]
 
 
@@ -111,7 +121,7 @@ def test_without_matplotlib_the_page_is_enough(own, monkeypatch, capsys):
     ("words", "error", "message"),
     [
         (["--sentences", "mouse.txt"], WrongUse, "--sentences needs the word to look for: --word WORD"),
-        (["--word", "mouse"], DemoError, "no sentences with 'mouse': it has play, bank, .*Give your own with --sentences"),
+        (["--word", "mouse"], DemoError, "no sentences with 'mouse': it has play, watch, .*Give your own with --sentences"),
         (["--word", "cat", "--sentences", "mouse.txt"], DemoError, "mouse.txt, line 1: 'cat' is not a word of the sentence"),
         (["--word", "a", "--sentences", "no.txt"], OSError, "no.txt"),
         (["--output", "mouse.txt"], DemoError, "--output mouse.txt: mouse.txt is a file; give a folder"),
@@ -174,9 +184,31 @@ def test_the_encoder_gives_the_models_layers_and_its_mix():
     assert encoder.substitutes(["the", "zebra"], 1, 2).rank is None
 
 
+def box_texts(split) -> list[str]:
+    return [each.text for words in read_groups(split).values() for found in words.values() for each in found]
+
+
+def test_tokens_without_a_letter_are_not_offered_but_keep_their_share():
+    torch.manual_seed(5)
+    tokenizer = ElmoTokenizer(["<S>", "</S>", "<UNK>", '"', "the", "3", "cat", ",", "x-1"])
+    config = {"char_filters": [[1, 8]], "projection_size": 8, "cell_size": 16, "num_highway_layers": 1}
+    model = ElmoForPreTraining(ElmoConfig(vocab_size=len(tokenizer), **config)).eval()
+    with torch.no_grad():
+        model.lm_head.bias[tokenizer.convert_tokens_to_ids('"')] = 9.0
+    every = model.substitutes(["the", "cat", "3"], 1, tokenizer, k=6)
+    assert every[0].word == '"' and len(every) == 6
+    encoder = object.__new__(ElmoEncoder)
+    encoder.tokenizer, encoder.language_model = tokenizer, model
+    found = encoder.substitutes(["the", "cat", "3"], 1, 2)
+    expected = [each for each in every if each.word in {"the", "cat", "x-1"}]
+    assert [word for word, _ in found.words] == [each.word for each in expected[:2]]
+    assert [share for _, share in found.words] == pytest.approx([np.exp(each.log_prob) for each in expected[:2]])
+    assert (found.rank, found.searched) == ([each.word for each in expected].index("cat") + 1, 3)
+
+
 def test_the_demos_words_are_split_as_the_tokenizer_does(box):
     encoder = ElmoEncoder(str(box / "encoder"))
-    for text in [each.text for found in read_senses(encoder.split).values() for each in found] + ["It's 3.5, ok?"]:
+    for text in [*box_texts(encoder.split), "It's 3.5, ok?"]:
         ids = encoder.tokenizer(text)["char_ids"]
         again = encoder.tokenizer(encoder.split(text), is_split_into_words=True)["char_ids"]
         assert ids == again

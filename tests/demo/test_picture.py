@@ -3,16 +3,15 @@
 
 import numpy as np
 import pytest
+from demo_studies import GRAMMAR, SENSES, one_word, study_of
 from planted_senses import Planted
 
 from hf_elmo.demo import picture
-from hf_elmo.demo.study import make_study
-from hf_elmo.demo.texts import Sentence
 
 
 @pytest.fixture
-def drawn(box_words, tmp_path, monkeypatch):
-    """A study of two words and the figure made of it."""
+def draw(tmp_path, monkeypatch):
+    """Gives the figure that is made of a study."""
     figure = pytest.importorskip("matplotlib.figure")
     figures = []
 
@@ -21,29 +20,43 @@ def drawn(box_words, tmp_path, monkeypatch):
         path.write_bytes(b"")
 
     monkeypatch.setattr(figure.Figure, "savefig", save)
-    words = {word: box_words[word] for word in ("bank", "match")}
-    study = make_study(Planted((1.0, 2.0, 1.0)), words, "bank", [Sentence("A bank .", ["A", "bank", "."], None)])
-    picture.draw(study, tmp_path / "demo.png")
-    assert [path.name for path in tmp_path.iterdir()] == ["demo.png"]
-    return study, figures[0]
+
+    def drawn(study):
+        picture.draw(study, tmp_path / "demo.png")
+        assert [path.name for path in tmp_path.iterdir()] == ["demo.png"]
+        return figures[-1]
+
+    return drawn
 
 
-def test_each_word_and_layer_has_a_panel_with_its_points(drawn):
-    study, figure = drawn
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles == [f"{word}, {layer}" for word in study.words for layer in study.layers[1:]]
-    for axes in figure.axes:
-        word, layer = axes.get_title().split(", ")
-        points, shares = study.words[word].planes[study.layers.index(layer)]
-        shown = np.concatenate([np.asarray(marks.get_offsets()) for marks in axes.collections])
-        np.testing.assert_allclose(shown, points)  # the sentences of a sense stand together
-        assert [marks.get_label() for marks in axes.collections] == study.words[word].senses
-        assert axes.get_xlabel() == f"component 1 ({shares[0]:.0%} of the variance)"
-        assert axes.get_ylabel() == f"component 2 ({shares[1]:.0%} of the variance)"
-        assert [text.get_text() for text in axes.texts] == list("12345678")
+def check_panel(axes, word, layer):
+    points, shares = word.planes[layer]
+    shown = np.concatenate([np.asarray(marks.get_offsets()) for marks in axes.collections])
+    np.testing.assert_allclose(shown, points)  # the sentences of a sense stand together
+    assert [marks.get_label() for marks in axes.collections] == word.senses
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == word.senses
+    assert axes.get_xlabel() == f"component 1 ({shares[0]:.0%} of the variance)"
+    assert axes.get_ylabel() == f"component 2 ({shares[1]:.0%} of the variance)"
+    assert [text.get_text() for text in axes.texts][:8] == list("12345678")
 
 
-def test_the_senses_are_named_once_for_each_word(drawn):
-    legends = [axes.get_legend() for axes in drawn[1].axes]
-    names = [[text.get_text() for text in legend.get_texts()] for legend in legends if legend is not None]
-    assert names == [["money", "river"], ["game", "fire"]]
+def test_each_word_of_both_groups_has_a_panel_of_the_best_layer(draw, box_groups):
+    words = {GRAMMAR: ["play", "water"], SENSES: ["bank", "match", "play"]}
+    chosen = {name: {word: box_groups[name][word] for word in names} for name, names in words.items()}
+    study = study_of(Planted((0.0, 9.0, 9.0)), chosen)
+    figure = draw(study)
+    titles = [f"{word}, layer 2" for names in words.values() for word in names]
+    assert [axes.get_title() for axes in figure.axes] == titles
+    for axes, word in zip(figure.axes, study.words, strict=True):
+        check_panel(axes, word, 2)
+    rows = [axes.get_subplotspec().rowspan.start for axes in figure.axes]
+    assert rows == [0, 0, 1, 1, 1]
+    assert [axes.texts[-1].get_text() for axes in (figure.axes[0], figure.axes[2])] == [GRAMMAR, SENSES]
+
+
+def test_a_single_word_has_a_panel_of_each_layer(draw, box_groups):
+    study = one_word(Planted((1.0, 2.0, 1.0)), "bank", box_groups[SENSES]["bank"])
+    figure = draw(study)
+    assert [axes.get_title() for axes in figure.axes] == ["bank, layer 1", "bank, layer 2", "bank, mix"]
+    for layer, axes in enumerate(figure.axes, start=1):
+        check_panel(axes, study.words[0], layer)

@@ -3,7 +3,7 @@
 
 import pytest
 
-from hf_elmo.demo.texts import DemoError, read_collection, read_own, read_senses
+from hf_elmo.demo.texts import GROUPS, DemoError, read_collection, read_groups, read_own, read_senses
 from hf_elmo.modeling import ElmoTokenizer
 
 
@@ -18,25 +18,34 @@ def split():
     return words
 
 
-def test_every_word_has_two_senses_of_four_sentences(split):
-    words = read_senses(split)
-    assert len(words) >= 10
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_word_has_two_senses_of_four_sentences(group, split):
+    words = read_groups(split)[group]
+    assert len(words) == 10
     for word, found in words.items():
         assert all(each.word == word for each in found), word  # one spelling: without context one vector
         counts = [[each.sense for each in found].count(sense) for sense in {each.sense for each in found}]
         assert counts == [4, 4], word
-    texts = [each.text for found in words.values() for each in found]
-    assert len(set(texts)) == len(texts)
+
+
+def test_uses_of_grammar_are_parts_of_speech_and_senses_are_not(split):
+    parts = {"noun", "verb", "adjective"}
+    uses, senses = (
+        {each.sense for found in words.values() for each in found} for words in read_groups(split).values()
+    )
+    assert uses <= parts and not senses & parts
 
 
 def test_the_collection_is_large_and_repeats_nothing(split):
     sentences = read_collection(split)
     assert len(sentences) >= 300 and len({sentence.text for sentence in sentences}) == len(sentences)
     assert len({sentence.topic for sentence in sentences}) >= 15 and None not in {each.topic for each in sentences}
-    senses = {each.text for found in read_senses(split).values() for each in found}
-    assert not senses & {sentence.text for sentence in sentences}
-    words = {word.lower() for sentence in sentences for word in sentence.words}
-    assert set(read_senses(split)) <= words
+    groups = read_groups(split).values()
+    texts = [each.text for words in groups for found in words.values() for each in found]
+    assert len(set(texts)) == len(texts) == 160
+    assert not set(texts) & {sentence.text for sentence in sentences}
+    in_collection = {word.lower() for sentence in sentences for word in sentence.words}
+    assert {word for words in groups for word in words} <= in_collection
 
 
 def own(tmp_path, text, word="mouse"):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hf_elmo.demo.encoding import Substitutes
-from hf_elmo.demo.texts import read_senses
+from hf_elmo.demo.texts import GROUPS, read_groups
 
 SIZE = 24
 
@@ -26,19 +26,25 @@ class Planted:
         strength: of the sense on layer 1, layer 2 and the mix; 0 for none.
         failing: words whose senses are not planted.
         gap: what `substitutes` gives.
+        groups: those in which senses are planted.
     """
 
     name = "stand-in"
     layers = ["layer 0", "layer 1", "layer 2", "mix"]
 
     def __init__(
-        self, strength: Sequence[float] = (0, 0, 0), failing: Sequence[str] = (), gap: Substitutes | None = None
+        self,
+        strength: Sequence[float] = (0, 0, 0),
+        failing: Sequence[str] = (),
+        gap: Substitutes | None = None,
+        groups: Sequence[str] = tuple(GROUPS),
     ):
         self.strength, self.failing, self.gap = strength, failing, gap
         self.sense_of = {
             " ".join(each.words): f"{word} {each.sense}"
-            for word, found in read_senses(self.split).items()
-            if word not in failing
+            for name, words in read_groups(self.split).items()
+            for word, found in words.items()
+            if name in groups and word not in failing
             for each in found
         }
 

@@ -3,6 +3,7 @@
 
 import json
 import logging
+import os
 import shutil
 
 import pytest
@@ -168,6 +169,19 @@ def test_what_cannot_be_exported_leaves_nothing(change, settings, message, tmp_p
     with pytest.raises(PretrainedError, match=message):
         export(model, tokenizer, tmp_path / "m", **settings)
     assert unchanged(tmp_path) == []
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_files_can_be_read_by_whom_the_umask_allows(umask, originals, tmp_path):
+    before = os.umask(umask)
+    try:
+        export(*originals["elmo-mini-en"], tmp_path / "m", texts={"README.md": "#\n"})
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "m").iterdir()}
+    assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= modes.keys()
+    assert set(modes.values()) == {0o666 & ~umask}
+    assert (tmp_path / "m").stat().st_mode & 0o777 == 0o777 & ~umask
 
 
 def test_a_disk_that_fills_up_leaves_nothing(originals, tmp_path, monkeypatch):
