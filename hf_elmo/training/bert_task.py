@@ -15,11 +15,14 @@ from transformers import AutoTokenizer, BertConfig, BertForPreTraining
 
 from hf_elmo.corpus import TokenShards
 from hf_elmo.training.bert_evaluation import evaluate_bert
-from hf_elmo.training.elmo_task import plain_forward
+from hf_elmo.training.elmo_task import check_init_from, plain_forward
 from hf_elmo.training.piece_shards import PieceShards, is_pieces
 from hf_elmo.training.sentence_pairs import SentencePairs
 from hf_elmo.training.settings import PretrainError, PretrainSettings
 from hf_elmo.training.wordpiece import prepare_pieces
+
+
+WORDS_OF_A_PROCESS = 1_000_000  # of a text that is cut into pieces; below, starting one takes longer
 
 
 class BertLosses(BertForPreTraining):
@@ -148,10 +151,18 @@ class BertTask:
 
 def _make_model(settings: PretrainSettings, tokenizer: Any) -> BertLosses:
     if settings.init_from is not None:
-        model = BertLosses.from_pretrained(settings.init_from, dtype=torch.float32)
+        check_init_from(settings, "bert")
+        if settings.config:
+            names = ", ".join(settings.config)
+            raise PretrainError(
+                f"--config {names}: with --init_from the configuration is that of {settings.init_from}"
+            )
         if AutoTokenizer.from_pretrained(settings.init_from).get_vocab() != tokenizer.get_vocab():
-            raise PretrainError(f"{settings.init_from} has other word pieces than the corpus was cut into")
-        return model
+            raise PretrainError(
+                f"{settings.init_from} has other word pieces than --corpus: give pieces of its own as --corpus, from "
+                "hf_elmo.training.wordpiece.prepare_pieces with vocabulary_from=OUTPUT/pieces of its run"
+            )
+        return BertLosses.from_pretrained(settings.init_from, dtype=torch.float32)
     given = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
     return BertLosses(BertConfig(**{**settings.config, **given}))
 
@@ -177,13 +188,15 @@ def prepare_run_pieces(
         if is_pieces(source):
             found[name] = Path(source)
             continue
-        TokenShards.open(source)  # before a folder is made
+        words = TokenShards.open(source).words  # before a folder is made
         found[name] = out / ("pieces" if name == "train" else "pieces-held-out")
         out.mkdir(parents=True, exist_ok=True)
         options: dict[str, Any] = {"vocab_size": settings.vocab_size, "lowercase": settings.lowercase}
         if name == "held_out":
             options = {"vocabulary_from": found["train"]}
-        prepare_pieces(source, found[name], processes=processes, say=say, **options)
+        prepare_pieces(
+            source, found[name], processes=max(1, min(processes, words // WORDS_OF_A_PROCESS)), say=say, **options
+        )
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedConfig
 
 from hf_elmo.auto import register_auto_classes
 from hf_elmo.corpus import LaneBatches, SentenceBatches, TokenShards, model_inputs
@@ -15,6 +16,9 @@ from hf_elmo.modeling import ElmoConfig, ElmoForPreTraining, ElmoTokenizer
 from hf_elmo.perplexity import Perplexity, perplexity
 from hf_elmo.training.settings import PretrainError, PretrainSettings
 
+SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id")
+# Fields of the configuration that may differ from the model that is trained on.
+CHANGEABLE = ("lstm_dropout", "num_sampled", "freeze_encoder", "lstm_backend")
 # Part of the definition of a perplexity with carried state: lanes, and the least of sentences for each of them.
 LANES_OF_EVALUATION, SENTENCES_OF_A_LANE = 64, 8
 
@@ -42,6 +46,8 @@ class ElmoTask:
         self.model = _make_model(settings, self.tokenizer, say)
         self.held_out = _held_out(settings, self.shards)
         config = self.model.config
+        # Words are cut where the model cuts them, which the folder of the result has to know.
+        self.tokenizer = self.shards.tokenizer(max_characters_per_token=config.max_characters_per_token)
         common: dict[str, Any] = {"seed": settings.seed, "max_characters_per_token": config.max_characters_per_token}
         common |= {"rank": rank, "world_size": world_size}
         self.batches: Any
@@ -91,15 +97,20 @@ class ElmoTask:
         """Perplexities of the held-out text by the full softmax in float32: each sentence on its own, and carried state."""
         if self.held_out is None:
             return {}
-        sentences = _evenly(self.held_out, most)
+        count = self.held_out.sentences if most is None else min(most, self.held_out.sentences)
         batch_size = 256 if self.device.type == "cuda" else 32
         with plain_forward(model):
-            own = perplexity(model, self.tokenizer, sentences, batch_size=batch_size)
+            own = perplexity(model, self.tokenizer, _evenly(self.held_out, count), batch_size=batch_size)
             found = {**_named(own, ""), "unknown_rate": own.num_unknown / own.num_targets}
             if self.settings.order == "lanes" or most is None:
-                lanes = evaluation_lanes(len(sentences))
+                lanes = evaluation_lanes(count)
                 carried = perplexity(
-                    model, self.tokenizer, sentences, order="lanes", num_lanes=lanes, batch_size=lanes
+                    model,
+                    self.tokenizer,
+                    _evenly(self.held_out, count),
+                    order="lanes",
+                    num_lanes=lanes,
+                    batch_size=lanes,
                 )
                 found |= {**_named(carried, "carried_state_"), "carried_state_lanes": lanes}
         return found
@@ -130,16 +141,19 @@ class ElmoTask:
 def _make_model(
     settings: PretrainSettings, tokenizer: ElmoTokenizer, say: Callable[[str], None]
 ) -> ElmoForPreTraining:
-    special = {
-        name: getattr(tokenizer, name) for name in ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id")
-    }
+    special = {name: getattr(tokenizer, name) for name in SPECIAL_IDS}
     if settings.init_from is None:
         return ElmoForPreTraining(ElmoConfig(**{**settings.config, **special, "vocab_size": len(tokenizer)}))
-    model, info = ElmoForPreTraining.from_pretrained(settings.init_from, output_loading_info=True, dtype=torch.float32)
-    for name, value in settings.config.items():
-        if name not in ("lstm_dropout", "num_sampled", "freeze_encoder", "lstm_backend"):
-            raise PretrainError(f"--config {name}: with --init_from the configuration is that of {settings.init_from}")
-        setattr(model.config, name, value)
+    check_init_from(settings, "elmo")
+    for name in settings.config:
+        if name not in CHANGEABLE:
+            raise PretrainError(
+                f"--config {name}: with --init_from the configuration is that of {settings.init_from}, except "
+                f"{', '.join(CHANGEABLE)}"
+            )
+    model, info = ElmoForPreTraining.from_pretrained(
+        settings.init_from, output_loading_info=True, dtype=torch.float32, **settings.config
+    )
     if any(name.startswith("lm_head") for name in info["missing_keys"]):
         say(f"{settings.init_from} has no softmax: a new one for the {len(tokenizer) - 1:,} words of the corpus")
         model.config.vocab_size = len(tokenizer)
@@ -155,7 +169,19 @@ def _make_model(
     return model
 
 
-def _held_out(settings: PretrainSettings, shards: TokenShards) -> list[list[str]] | None:
+def check_init_from(settings: PretrainSettings, wanted: str) -> None:
+    """Refuse a model of another kind, which transformers would fill with new weights.
+
+    Raises:
+        PretrainError: says what it is.
+        OSError: there is no such model.
+    """
+    found = PreTrainedConfig.get_config_dict(settings.init_from or "")[0].get("model_type")
+    if found != wanted:
+        raise PretrainError(f"--init_from {settings.init_from} is a model of type {found}; needed is {wanted}")
+
+
+def _held_out(settings: PretrainSettings, shards: TokenShards) -> TokenShards | None:
     if settings.held_out is not None:
         other = TokenShards.open(settings.held_out)
         if other.manifest["vocabulary"]["sha256"] != shards.manifest["vocabulary"]["sha256"]:
@@ -164,15 +190,18 @@ def _held_out(settings: PretrainSettings, shards: TokenShards) -> list[list[str]
                 f"--vocabulary {shards.vocabulary_path}"
             )
     elif "held_out" in shards.manifest["parts"]:
-        other = TokenShards.open(shards.folder, "held_out")
+        return TokenShards.open(shards.folder, "held_out")
     else:
         return None
-    return list(other.iter_sentences())
+    return other
 
 
-def _evenly(sentences: list[list[str]], most: int | None) -> list[list[str]]:
-    count = len(sentences) if most is None else min(most, len(sentences))
-    return [sentences[place * len(sentences) // count] for place in range(count)]
+def _evenly(shards: TokenShards, count: int) -> Iterator[list[str]]:
+    """So many sentences, spread over the text; they come from the disk, however long it is."""
+    total = shards.sentences
+    for number, sentence in enumerate(shards.iter_sentences()):
+        if (number + 1) * count // total > number * count // total:
+            yield sentence
 
 
 def evaluation_lanes(sentences: int) -> int:

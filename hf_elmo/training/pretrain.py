@@ -51,6 +51,8 @@ def pretrain(settings: PretrainSettings, command: Sequence[str] = ()) -> dict[st
     _check_output(out)
     checkpoints = Checkpoints(out, settings.save_total_limit)
     refuse_earlier_run(checkpoints, settings)
+    if Path(settings.corpus or "").is_file():
+        raise PretrainError(f"--corpus {settings.corpus} is a file; needed is a folder of hf-elmo prepare-corpus")
     accelerator = Accelerator(
         cpu=settings.use_cpu,
         mixed_precision=settings.mixed_precision,
