@@ -21,7 +21,6 @@ from hf_elmo.training.sentence_pairs import SentencePairs
 from hf_elmo.training.settings import PretrainError, PretrainSettings
 from hf_elmo.training.wordpiece import prepare_pieces
 
-
 WORDS_OF_A_PROCESS = 1_000_000  # of a text that is cut into pieces; below, starting one takes longer
 
 

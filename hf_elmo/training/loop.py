@@ -162,6 +162,7 @@ def train(
     if stopped_by != "signal" and settings.final_evaluation:
         evaluation = evaluate(task, model, accelerator, None)
         if evaluation:
+            accelerator.log({f"held_out/{name}": value for name, value in evaluation.items()}, step=step)
             say(f"held-out text: {figures_line(evaluation)}")
     resumed_from = None if start is None else progress.step
     return Outcome(step, seconds, words, stopped_by, history, evaluation, resumed_from)

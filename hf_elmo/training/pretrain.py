@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, get_available_trackers
 from accelerate.utils import set_seed
 from transformers.utils import logging
@@ -58,15 +58,13 @@ def pretrain(settings: PretrainSettings, command: Sequence[str] = ()) -> dict[st
         mixed_precision=settings.mixed_precision,
         log_with=trackers or None,
         project_dir=str(out),
-        kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
     )
+    _check_processes(settings, accelerator)
 
     def say(line: str) -> None:
         if accelerator.is_main_process:
             print(line, file=sys.stderr, flush=True)
 
-    if settings.sparse_gradient and accelerator.num_processes > 1:
-        raise PretrainError(f"--sparse_gradient is for one process, not for {accelerator.num_processes}")
     begin = datetime.now(timezone.utc).isoformat(timespec="seconds")
     set_seed(settings.seed)
     task = _make_task(settings, accelerator, say)
@@ -118,6 +116,24 @@ def _trackers(names: Sequence[str]) -> list[str]:
         if name not in installed:
             raise PretrainError(f"--report_to {name} is not installed: pip install {name}")
     return wanted
+
+
+def _check_processes(settings: PretrainSettings, accelerator: Accelerator) -> None:
+    """Refuse what Accelerate would do otherwise than it was asked to, without a word, or what nobody has tried."""
+    sharded = [name for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM") if _is_set(f"ACCELERATE_USE_{name}")]
+    if sharded or accelerator.distributed_type.value in ("FSDP", "DEEPSPEED", "MEGATRON_LM", "TP"):
+        raise PretrainError(
+            f"{(sharded or [accelerator.distributed_type.value])[0]} is not supported: each process keeps the whole model "
+            "(DDP); leave the option out of accelerate launch"
+        )
+    if settings.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise PretrainError("--mixed_precision fp16 needs a GPU; on a processor bf16 and no can be had")
+    if settings.sparse_gradient and accelerator.num_processes > 1:
+        raise PretrainError(f"--sparse_gradient is for one process, not for {accelerator.num_processes}")
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "").lower() in ("1", "true", "yes", "on")
 
 
 def _check_output(out: Path) -> None:

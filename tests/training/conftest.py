@@ -1,22 +1,21 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """A tiny corpus with held-out text, and settings of runs that take a second."""
 
-import os
-
 import pytest
+from accelerate.state import AcceleratorState
+from training_runs import TINY_BERT, TINY_ELMO
 
 from hf_elmo.training.settings import PretrainSettings, parse_settings
 
 WORDS = "the cat sat on a mat and Zürich dog ran to old house by river he she it saw them".split()
-ELMO = ["projection_size=6", "cell_size=10", "char_filters=[[1,3],[2,4]]", "char_embedding_size=4"]
-ELMO += ["num_highway_layers=1", "lstm_dropout=0.2"]
-BERT = ["hidden_size=8", "num_hidden_layers=1", "num_attention_heads=2", "intermediate_size=12"]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def plain_accelerate():
-    """Accelerate reads its configuration from the user's home and the environment; not here."""
-    os.environ["ACCELERATE_USE_CPU"] = "true"
+@pytest.fixture(autouse=True)
+def plain_accelerate(monkeypatch):
+    """Accelerate reads its configuration from the environment, and keeps that of the first run of a process; not here."""
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def make_documents(count: int, sentences: int, seed: int = 1) -> list[str]:
@@ -54,7 +53,7 @@ def settings_of(corpus, tmp_path):
 
     def make(model: str = "elmo", /, config: list[str] | None = None, **changes) -> PretrainSettings:
         words = ["--model", model, "--corpus", str(corpus), "--output_dir", str(tmp_path / "run")]
-        words += ["--config", *(ELMO if model == "elmo" else BERT), *(config or [])]
+        words += ["--config", *(TINY_ELMO if model == "elmo" else TINY_BERT), *(config or [])]
         changes = {"max_steps": 6, "learning_rate": 0.01, "logging_steps": 2, "save_steps": 2, **changes}
         changes |= {"max_tokens": 128, "lanes": 4, "unroll_steps": 5} if model == "elmo" else {}
         if model == "bert":
