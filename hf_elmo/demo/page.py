@@ -35,14 +35,14 @@ details { margin: .25rem 0; border-top: 1px solid var(--line); } summary { paddi
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .5rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
-.pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); }
+.pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr)); margin-top: 1.25rem; }
 figure { margin: 0; max-width: 26rem; } svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--ink); font: 11px system-ui, sans-serif; } svg .title { font-size: 13px; font-weight: 600; }
 svg .axis { fill: var(--dim); } svg .frame { fill: none; stroke: var(--line); }
 svg .zero { stroke: var(--line); stroke-dasharray: 2 3; }
 .legend { display: flex; flex-wrap: wrap; gap: 0 1.25rem; margin: .25rem 0; padding: 0; list-style: none; }
 .legend svg { display: inline-block; width: .9rem; height: .9rem; vertical-align: -.1rem; margin-right: .35rem; }
-@media (max-width: 30rem) { table { font-size: .8rem; } th, td { padding: .2rem .25rem; } }
+@media (max-width: 30rem) { table { font-size: .7rem; } th, td { padding: .2rem .15rem; } }
 ol { margin: .5rem 0; padding-left: 2rem; } .note { color: var(--dim); }
 """
 

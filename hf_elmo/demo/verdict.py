@@ -70,4 +70,4 @@ def about_group(study: Study, group: Group) -> Iterator[str]:
         else:
             yield f"{line}, not: {', '.join(word for word in judged if word not in separated)}."
     shares = ", ".join(f"{layer} {group.nearest_same(index):.0%}" for index, layer in enumerate(study.layers))
-    yield f"Nearest other occurrence has the same sense: {shares} (chance {group.nearest_same_by_chance:.0%})."
+    yield f"The nearest other occurrence is of the same use: {shares} (chance {group.nearest_same_by_chance:.0%})."
