@@ -6,7 +6,8 @@ They are no part of the installed package. To run them (two minutes):
         https://github.com/huggingface/transformers /somewhere
     TRANSFORMERS_SOURCE=/somewhere pytest tests/modeling/test_transformers_common.py -m slow -n 0
 
-The source archive from PyPI serves as well; it leaves the tests of the pipelines and of exporting out.
+The source archive from PyPI serves as well; it leaves the tests of the pipelines and of exporting out. Their tests need
+`pip install parameterized`.
 """
 
 import os
@@ -25,6 +26,7 @@ CASES = Path(__file__).with_name("transformers_common_cases.py")
 
 # Files that the common tests import and the archive on PyPI lacks, with what stands in for them.
 STAND_INS = {
+    "__init__.py": "",
     "generation/test_utils.py": "class GenerationTesterMixin:\n    pass\n",
     "exporters/test_export.py": "class ExportTesterMixin:\n    pass\n",
     "utils/test_configuration_utils.py": "config_common_kwargs = {}\n",
