@@ -2,15 +2,18 @@
 """The arguments of `hf-elmo pretrain`, and what it prints at the end."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
-from hf_elmo.training.settings import SETTINGS_NAME, PretrainSettings, add_options, parse_settings
+from hf_elmo.training.settings import SETTINGS_NAME, PretrainError, PretrainSettings, add_options, parse_settings
 
 SUMMARY = f"""Pretrain ELMo's bidirectional language model, or BERT, on a prepared corpus.
 
 Checkpoints are whole or not there; --resume goes on from the last one and, on a processor, ends with the same
-bits as a run that was never stopped. The settings of a run are kept in OUTPUT/{SETTINGS_NAME}."""
+bits as a run that was never stopped. The settings of a run are kept in OUTPUT/{SETTINGS_NAME}, its figures
+as they come in OUTPUT/log.jsonl. Exit code 130: stopped by a signal, with a checkpoint; model/ and results.json
+are written when the run is at its end."""
 EXAMPLE = """example:
   hf-elmo prepare-corpus text.txt corpus --vocabulary-size 20000 --held-out 0.01
   hf-elmo pretrain --recipe elmo-mini --corpus corpus --output_dir elmo-run
@@ -36,7 +39,14 @@ def run_command(words: Sequence[str]) -> int:
 
     from hf_elmo.training.pretrain import MODEL_FOLDER, RESULTS_NAME, pretrain
 
-    result = pretrain(settings, words)
+    try:
+        result = pretrain(settings, words)
+    except (ValueError, OSError) as error:
+        rank = os.environ.get("RANK", "0")
+        if rank == "0":
+            raise
+        # The same words from several processes would look like one line printed twice.
+        raise PretrainError(f"process {rank}: {' '.join(str(error).split())}") from error
     if result["run"]["stopped_by"] == "signal":
         return 130
     if not PartialState().is_main_process:

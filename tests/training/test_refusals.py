@@ -117,6 +117,11 @@ def test_models_in_shards(name, refuse, monkeypatch):
     refuse(f"{name} is not supported: each process keeps the whole model (DDP)")
 
 
+def test_which_of_several_processes_failed(refuse, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "3")
+    refuse(f"process 3: {tmp_path / 'absent'} has no manifest.json", corpus=tmp_path / "absent")
+
+
 def test_wrong_use_has_another_code(refuse):
     refuse("--max_steps must be above 0, got 0", code=2, max_steps=0)
 
