@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     from transformers.utils import logging
 
     from hf_elmo.benchmark.results import write_atomically
-    from hf_elmo.demo.encoding import ElmoEncoder
+    from hf_elmo.demo.encoding import ElmoEncoder, suitable_threads
     from hf_elmo.demo.page import page
     from hf_elmo.demo.picture import can_draw, draw
     from hf_elmo.demo.report import report
@@ -75,7 +75,8 @@ def run(options: argparse.Namespace) -> int:
     _say(f"will load {options.model}, embed some hundred sentences and write pictures to {output}")
     encoder = ElmoEncoder(options.model)
     groups, main = _groups(options, encoder.split)
-    study = make_study(encoder, groups, main, read_collection(encoder.split))
+    with suitable_threads(encoder.model):
+        study = make_study(encoder, groups, main, read_collection(encoder.split))
     output.mkdir(parents=True, exist_ok=True)
     write_atomically(output / PAGE, page(study))
     files = [output / PAGE]

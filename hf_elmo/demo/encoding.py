@@ -1,12 +1,14 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The model as the demo sees it: words out of a text, a vector of each word on every layer, words for a gap."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 SEARCHED = 100  # substitutes among which the word itself is looked for
+SMALL = 10_000_000  # parameters of an encoder that one thread computes
 
 
 class Substitutes(NamedTuple):
@@ -78,6 +80,24 @@ class ElmoEncoder:
         rank = order.index(words[position]) + 1 if words[position] in order else None
         best = [(substitute.word, float(np.exp(substitute.log_prob))) for substitute in found[:count]]
         return Substitutes(best, rank, len(found))
+
+
+@contextlib.contextmanager
+def suitable_threads(model: Any) -> Iterator[None]:
+    """Inside the block, torch computes a small model on one thread.
+
+    Its matrices are so small that more threads mostly wait for each other, at every word: on two busy processors the demo
+    took 37 and 64 s on two threads, 9 s on one.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if model.num_parameters() < SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _has_letter(word: str) -> bool:

@@ -14,7 +14,7 @@ from language_models import tiny_language_model, tiny_tokenizer
 from hf_elmo import ElmoConfig, ElmoForPreTraining, ElmoModel, ElmoTokenizer, pretrained
 from hf_elmo.cli import WrongUse
 from hf_elmo.demo import command
-from hf_elmo.demo.encoding import ElmoEncoder
+from hf_elmo.demo.encoding import SMALL, ElmoEncoder, suitable_threads
 from hf_elmo.demo.texts import DemoError, read_collection, read_groups
 
 WORDS = ["<S>", "</S>", "<UNK>", "the", "play", "film", "won", "a"]
@@ -182,6 +182,37 @@ def test_the_encoder_gives_the_models_layers_and_its_mix():
     assert [p for _, p in found.words] == pytest.approx([np.exp(each.log_prob) for each in expected[:2]])
     assert (found.rank, found.searched) == ([each.word for each in expected].index("cat") + 1, len(expected))
     assert encoder.substitutes(["the", "zebra"], 1, 2).rank is None
+
+
+class OfSize:
+    def __init__(self, parameters):
+        self.num_parameters = lambda: parameters
+
+
+@pytest.mark.parametrize(("parameters", "threads"), [(SMALL - 1, 1), (SMALL, 3)])
+def test_a_small_model_is_computed_by_one_thread(parameters, threads):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with pytest.raises(KeyError), suitable_threads(OfSize(parameters)):
+            assert torch.get_num_threads() == threads
+            raise KeyError
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_the_demo_computes_with_suitable_threads(own, monkeypatch):
+    seen = []
+    monkeypatch.setattr("hf_elmo.demo.study.make_study", lambda *_: seen.append(torch.get_num_threads()) or 1 / 0)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with pytest.raises(ZeroDivisionError):
+            run("--word", "mouse", "--sentences", own)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
 
 
 def box_texts(split) -> list[str]:
