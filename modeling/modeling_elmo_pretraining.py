@@ -183,7 +183,6 @@ class ElmoForPreTraining(ElmoPreTrainedModel):
         sparse_gradient: bool = False,
         generator: torch.Generator | None = None,
         output_logits: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> tuple | ElmoForPreTrainingOutput:
         r"""
@@ -216,9 +215,6 @@ class ElmoForPreTraining(ElmoPreTrainedModel):
             Source of the sampled words; torch's default of the CPU if `None`.
         output_logits (`bool`, defaults to `False`):
             Give the scores of all words, two tensors `(B, T, V)`.
-        num_items_in_batch (`int` or `torch.Tensor`, *optional*):
-            What the sums of both losses are divided by, instead of each direction's own number of targets: the targets
-            of a direction in all parts of an update, on all devices. The parts' losses then add up to the update's.
         """
         mask = check_inputs(self.config, input_ids, char_ids, attention_mask, inputs_embeds, state)
         lanes = backward_char_ids is not None
@@ -242,6 +238,8 @@ class ElmoForPreTraining(ElmoPreTrainedModel):
             sampling: dict[str, Any] = (
                 {"num_sampled": num_sampled, "sparse": sparse_gradient, "generator": generator} if num_sampled else {}
             )
+            # The targets of a direction in all parts of an update, on all devices: the parts' losses add up to the update's.
+            num_items_in_batch = kwargs.get("num_items_in_batch")
             reduction = "mean" if num_items_in_batch is None else "sum"
             losses = [
                 self.direction_loss(hidden, targets, reduction, **sampling)

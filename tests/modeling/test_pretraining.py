@@ -209,3 +209,15 @@ def test_a_target_outside_of_the_vocabulary_is_named(wrong):
     batch["labels"][0, 1] = wrong
     with pytest.raises(IndexError, match=f"has the id {wrong}; the vocabulary has 1 to 12"):
         tiny_language_model()(**batch)
+
+
+def test_losses_of_parts_add_up_to_that_of_the_whole_when_its_targets_are_told():
+    model = tiny_language_model()
+    with torch.no_grad():
+        whole = model(**with_labels(SENTENCES))
+        parts = [
+            model(**with_labels([sentence]), num_items_in_batch=whole.num_forward_targets) for sentence in SENTENCES
+        ]
+    for name in FULL:
+        added = sum(getattr(part, name) for part in parts)
+        assert largest_difference(added, getattr(whole, name)) <= TOLERANCE
