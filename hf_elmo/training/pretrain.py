@@ -74,6 +74,10 @@ def pretrain(settings: PretrainSettings, command: Sequence[str] = ()) -> dict[st
         raise PretrainError(f"--warmup_steps {settings.warmup_steps} leaves nothing of the {max_steps} updates")
     for line in (*task.describe(), *_plan(settings, max_steps, accelerator)):
         say(line)
+    if task.held_out is None:
+        say(
+            "no held-out text, so nothing will be evaluated: give --held_out, or prepare the corpus with --held-out 0.01"
+        )
     start = find_start(checkpoints, settings, max_steps, accelerator, task.data_facts, say)
     if accelerator.is_main_process:
         out.mkdir(parents=True, exist_ok=True)

@@ -159,3 +159,14 @@ def test_the_command_trains_and_prints_the_figures(corpus, tmp_path, capsys):
     assert all(tensor.dtype.itemsize == 4 for tensor in weights_of(tmp_path / "run").values())
     assert main(["pretrain", *words, "--config", *TINY_ELMO]) == 1
     assert "holds checkpoints of an earlier run: go on with --resume" in capsys.readouterr().err
+
+
+def test_a_corpus_without_held_out_text_trains_and_says_so(tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("the cat sat on the mat\n" * 9)
+    prepare(tmp_path / "text.txt", tmp_path / "corpus", vocabulary_size=9, say=lambda line: None)
+    words = ["--corpus", str(tmp_path / "corpus"), "--output_dir", str(tmp_path / "run"), "--max_steps", "1"]
+    assert main(["pretrain", *words, "--config", *TINY_ELMO]) == 0
+    told = capsys.readouterr()
+    assert "no held-out text, so nothing will be evaluated: give --held_out" in told.err
+    assert told.out.splitlines() == [f"saved in {tmp_path / 'run'}/model, figures in {tmp_path / 'run'}/results.json"]
+    assert "No held-out text was evaluated." in (tmp_path / "run" / "loss.svg").read_text()
