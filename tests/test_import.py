@@ -21,6 +21,7 @@ def run(folder, *arguments) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_package_that_imports_it_and_runs_by_m(tmp_path):
     package = tmp_path / "study"
     package.mkdir()

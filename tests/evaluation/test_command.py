@@ -217,6 +217,7 @@ def test_example_and_summary_name_the_commands():
     assert "\n" not in command.SUMMARY
 
 
+@pytest.mark.slow
 def test_the_command_itself_reads_a_model_of_the_box(tmp_path):
     """In a process of its own, where nothing has registered the classes before; both models of the box."""
     pairs = tmp_path / "one.jsonl"
@@ -224,6 +225,8 @@ def test_the_command_itself_reads_a_model_of_the_box(tmp_path):
     pairs.write_text(json.dumps({**row, "linguistics_term": "agreement"}) + "\n")
     for name in ("elmo-mini-en", "bert-mini-en"):
         words = [sys.executable, "-m", "hf_elmo", "evaluate", "blimp", name, str(tmp_path)]
-        done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        done = subprocess.run(
+            words, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
         assert done.returncode == 0, done.stderr
         assert "overall" in done.stdout.lower()

@@ -37,6 +37,7 @@ def fresh_compiler():
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 def test_exported_program_takes_any_batch_and_length():
     model = tiny_model(num_hidden_layers=1)
     inputs = inputs_of([5, 3, 4], "right")
@@ -57,6 +58,7 @@ def test_exported_program_survives_saving(tmp_path):
     check(torch.export.load(tmp_path / "elmo.pt2").module(), model)
 
 
+@pytest.mark.slow
 def test_compiled_with_the_loop_outside_of_the_graph():
     """aot_eager traces as inductor does and leaves the code generation out, which costs a minute."""
     model = tiny_model(num_hidden_layers=1)

@@ -103,6 +103,7 @@ def test_other_errors_are_not_hidden(two):
         two.write(15, fail, {})
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
 def test_torch_and_safetensors_meet_a_real_limit(tmp_path):
     """The file size limit makes the system refuse in the middle of a file, as a full disk does."""

@@ -119,6 +119,7 @@ def test_other_files_are_refused_in_one_line(content, text, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
 
+@pytest.mark.slow
 def test_the_command_draws_without_matplotlib(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(results(ELMO)))
     code = (
