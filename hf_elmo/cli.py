@@ -15,14 +15,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hf_elmo import __version__
+from hf_elmo import __version__, embed_command
 from hf_elmo.corpus import command as corpus_command
 from hf_elmo.demo import command as demo_command
 from hf_elmo.evaluation import command as evaluation_command
 from hf_elmo.finetune import options as finetune_options
 from hf_elmo.training import command as training_command
 
-FORMATS = ("safetensors", "hdf5", "npy")  # of hf_elmo.vector_files, which would load NumPy
 EXAMPLES = Path(__file__).resolve().parent / "examples"
 
 
@@ -300,70 +299,6 @@ def _print_verification(found: dict[str, Any], dtype: str) -> None:
         )
 
 
-# --- embed -----------------------------------------------------------------------------------------------------------
-
-
-def _add_embed_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "model", metavar="MODEL", help="elmo-mini-en (in the box), a folder from hf-elmo convert, or an id on the Hub"
-    )
-    parser.add_argument(
-        "input", metavar="INPUT", help="UTF-8 text, a sentence a line (.gz, .xz, .bz2 too); - for stdin"
-    )
-    parser.add_argument(
-        "output",
-        metavar="OUTPUT",
-        help="NAME.safetensors, NAME.hdf5 (or .h5; AllenNLP's layout), or NAME/ for a folder of NumPy files",
-    )
-    parser.add_argument("--revision", help="branch, tag or commit of a model on the Hub")
-    parser.add_argument(
-        "--layers",
-        default="mix",
-        metavar="all|top|mean|mix|N",
-        help="mix: the learned weighted sum, untrained the mean (default); mean, top, or layer N, 0 being the word "
-        "vectors: (n, 2D) each; all: (L+1, n, 2D). AllenNLP's --average, --top, --all are mean, top, all",
-    )
-    parser.add_argument(
-        "--pretokenized", action="store_true", help="words are what stands between white space, as AllenNLP's elmo"
-    )
-    parser.add_argument("--keep-boundaries", action="store_true", help="keep the vectors of <S> and </S>")
-    parser.add_argument("--dtype", default="float32", choices=["float32", "float16"], help="of the file")
-    parser.add_argument("--output-format", choices=FORMATS, help="instead of going by the ending of OUTPUT")
-    parser.add_argument(
-        "--forget-sentences",
-        action="store_true",
-        help=".hdf5: leave out sentence_to_index, which holds all the text and is built in memory",
-    )
-    parser.add_argument(
-        "--use-sentence-keys", action="store_true", help="the text of a line is its key, not its number"
-    )
-    parser.add_argument(
-        "--max-batch-words", type=_positive, default=4096, metavar="N", help="words in a batch, with padding (4096)"
-    )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: cuda if there is one)")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="CPU threads (default: torch decides)")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace OUTPUT if it exists; a folder only if embed made it"
-    )
-    parser.add_argument("--restart", action="store_true", help="throw away what an unfinished run left")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"needed is a whole number from 1, got {text!r}")
-    return int(text)
-
-
-def _run_embed(options: argparse.Namespace) -> int:
-    if options.layers not in ("all", "top", "mean", "mix") and not options.layers.isdecimal():
-        raise WrongUse(f"argument --layers: needed is all, top, mean, mix or a layer number, got {options.layers!r}")
-    from hf_elmo.embed_corpus import EmbedSettings, embed_corpus
-
-    _quieten_transformers()
-    print(embed_corpus(EmbedSettings(**{name: getattr(options, name) for name in EmbedSettings._fields})))
-    return 0
-
-
 # --- finetune --------------------------------------------------------------------------------------------------------
 
 
@@ -428,19 +363,7 @@ COMMANDS = {
         _add_convert_arguments,
         _run_convert,
     ),
-    "embed": Command(
-        "Write the vectors of every sentence of a text to a file.\n\n"
-        "A run that was stopped or killed goes on when the same command is given again. An empty line gives an array\n"
-        "of no words, (0, 2D), so that line numbers stay keys; with --use-sentence-keys it is an error.",
-        "example:\n"
-        "  hf-elmo convert tiny-random elmo-tiny\n"
-        "  echo 'The cat sat.' | hf-elmo embed elmo-tiny - vectors.safetensors\n"
-        "then in Python:\n"
-        "  from safetensors import safe_open\n"
-        '  safe_open("vectors.safetensors", "numpy").get_tensor("0").shape',
-        _add_embed_arguments,
-        _run_embed,
-    ),
+    "embed": Command(embed_command.SUMMARY, embed_command.EXAMPLE, embed_command.add_arguments, embed_command.run),
     "finetune": Command(
         finetune_options.SUMMARY, finetune_options.EXAMPLE, finetune_options.add_help, _run_finetune, only_help=True
     ),

@@ -66,9 +66,9 @@ def test_it_runs_as_a_module():
 
 
 def test_formats_of_the_help_are_those_of_the_writers():
-    from hf_elmo import vector_files
+    from hf_elmo import embed_command, vector_files
 
-    assert cli.FORMATS == vector_files.FORMATS
+    assert embed_command.FORMATS == vector_files.FORMATS
 
 
 @pytest.mark.parametrize(
