@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """ELMo in the transformers API.
 
 `import hf_elmo` registers the Elmo classes with transformers' Auto classes, so that

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Registration of the Elmo classes with transformers' Auto classes, done by `import hf_elmo`."""
 
 from transformers import (

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Configuration, tokenizer and model: the way of the data, top to bottom.
 
 text -> `ElmoTokenizer` -> char_ids (B, T, C) -> `CharCnn` -> (B, T, D) -> L times `ElmoLayer`, two directions of

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Settings for all tests: offline, one source of randomness, one thread in each of the two processes."""
 
 import os

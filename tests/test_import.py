@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """`import hf_elmo` makes the Auto classes know ELMo, however the program was started."""
 
 import subprocess

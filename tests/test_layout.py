@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The three top-level folders are parts of one package in every form it is installed."""
 
 import subprocess

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """`ElmoEncoder` in a `SentenceTransformer`: the mean of the words, in any company, saved, loaded and trained."""
 
 import importlib

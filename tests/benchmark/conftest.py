@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """A tiny model size and little text, so that a whole benchmark takes a second."""
 
 import pytest

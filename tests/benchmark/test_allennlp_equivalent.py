@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The baseline computes what AllenNLP computed, does AllenNLP's work, and its limits count the right products."""
 
 import pytest

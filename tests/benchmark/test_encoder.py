@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The benchmark of the encoder: all sides in one run, wrong results refused, interruptions survived."""
 
 import argparse

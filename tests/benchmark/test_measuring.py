@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Taking time in turns, ratios, facts about machine and code, and the result file."""
 
 import argparse

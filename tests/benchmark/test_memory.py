@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Peak memory of a long document: measured in a process of its own, after a comparison."""
 
 import json

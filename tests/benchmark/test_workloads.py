@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The made-up text resembles English, comes out the same every time, and is cut into batches as said."""
 
 import pytest

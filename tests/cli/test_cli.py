@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The command line as a whole: help, exit codes, one-line errors, downloads, what is printed."""
 
 import importlib

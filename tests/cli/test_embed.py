@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Vectors of many sentences: equal to AllenNLP's, independent of batches, in order, lazily."""
 
 import itertools

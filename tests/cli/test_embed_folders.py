@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """What `hf-elmo embed` finds in the place of its output and of its pieces: it removes nothing that is not its own."""
 
 import contextlib

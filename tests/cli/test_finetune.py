@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """`hf-elmo finetune` as a command: help, exit codes, one line for everything that goes wrong."""
 
 import gc

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """`hf-elmo prepare-corpus` as it is typed."""
 
 from hf_elmo.cli import main

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The three formats of vector files, and the pieces they are made from."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Downloads against a real web server that drops, resets, stalls, lies and changes its mind."""
 
 import errno

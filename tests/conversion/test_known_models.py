@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The table of published models: addresses, and the sizes that follow from the shapes."""
 
 import json

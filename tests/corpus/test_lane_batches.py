@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Lanes: bilm-tf's packing, every word once in an epoch and direction, exact positions, several processes as one."""
 
 from collections import Counter

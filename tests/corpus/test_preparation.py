@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Token shards against plain counting; the same bits whatever the processes and interruptions; nothing half-written."""
 
 import argparse

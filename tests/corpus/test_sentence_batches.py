@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Sentence batches: every sentence once in an epoch, little padding, exact positions, several processes as one."""
 
 from collections import Counter

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Every form of text becomes the same documents; text that is none is refused before any work."""
 
 import bz2

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Sentences by rules, words as the tokenizer's own splitter gives them."""
 
 import pickle

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """transformers' own example scripts, unchanged, fine-tune a saved ELMo as they do BERT, without hf_elmo.
 
 They are not part of the transformers package: `TRANSFORMERS_EXAMPLES` names the folder `examples/pytorch` of a

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Tiny data of every task, a tiny pretrained ELMo and BERT, and the command with what all its tests give it."""
 
 import gc

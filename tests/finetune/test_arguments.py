@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Argument files and the command line: what wins, what is refused, what is kept with a run."""
 
 import json

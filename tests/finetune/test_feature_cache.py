@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Saved layers of a frozen encoder: the same numbers, whole or not there, and what is wrong is noticed."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Configuration, tokenizer and model out of the arguments; what does not fit is told in one line."""
 
 import gzip

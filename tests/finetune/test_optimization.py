@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Parameter groups by depth, and the callbacks that use them."""
 
 import pytest

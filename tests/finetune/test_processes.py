@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Fine-tuning beyond this process: several at once, and the saved folder where hf_elmo is not installed."""
 
 import json

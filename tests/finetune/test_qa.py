@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Windows over long contexts, and the way back from scores to pieces of the original text."""
 
 import itertools

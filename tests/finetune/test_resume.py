@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """A run that was stopped goes on as if it had not been."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Every task from its data to a folder that the Auto classes and `pipeline` load, for ELMo and for BERT."""
 
 import hashlib

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Runs of several seeds become one result, and runs that do not belong together are refused."""
 
 import copy

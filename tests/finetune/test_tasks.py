@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """From examples to labels of tokens, and from logits back to predictions and scores, without training."""
 
 from types import SimpleNamespace

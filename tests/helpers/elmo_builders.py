@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Tiny models, batches and the way AllenNLP frames its sentences, for the tests of `modeling/`."""
 
 import json

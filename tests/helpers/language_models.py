@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """A language model of the recorded fixture, and tiny random ones with a vocabulary, for the tests of pretraining."""
 
 import functools

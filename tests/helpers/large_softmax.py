@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Problems for the losses over a large vocabulary, comparing with torch's dense ones, and a meter of the memory."""
 
 import torch

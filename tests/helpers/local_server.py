@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """A web server on 127.0.0.1 that serves files from memory and misbehaves on request."""
 
 import contextlib

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The recurrent loop of `lstm_triton`: its cases, its inputs, and the definition on one word after the other."""
 
 import importlib

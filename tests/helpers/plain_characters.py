@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Words, character ids and padding of ELMo, one character at a time in plain Python.
 
 An oracle for the tokenizer: it shares no code with the product, reads bytes from an own UTF-8 writer and splits text

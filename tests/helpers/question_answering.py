@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """What stands in for the question-answering pipeline that transformers 5 has removed; for any extractive model."""
 
 import torch

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Where the same numbers must come out to the last bit, and where only within rounding."""
 
 import torch

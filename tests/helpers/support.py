@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """What several test modules need: where the reference data lies and what to do without it."""
 
 import ast

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The one table of tolerances: (quantity, dtype) -> largest absolute difference, with its origin."""
 
 TOLERANCES = {

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Fixtures of several test files: the compiled kernel, built once, in a cache folder of the tests."""
 
 import pytest

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """A sentence has the same bits in any company, in models of published size: products are shaped so that MKL sums alike."""
 
 import pytest

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The character encoder against each word by itself over all of its columns, and the same bits in any company."""
 
 from types import SimpleNamespace

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Compiled and exported models give the same numbers for every batch size and length."""
 
 import pytest

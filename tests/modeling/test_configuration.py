@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Every field is checked, kept, and has an effect on what the model computes."""
 
 import pytest

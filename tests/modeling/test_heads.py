@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The heads: their numbers by hand, the same for a text in any company, losses, pairs, choices and answers."""
 
 import pytest

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Training the heads: frozen encoders, saved layers, gradients everywhere, half precision, int8, saving, Trainer."""
 
 import copy

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Products with 8-bit weights against exact whole numbers."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The model with 8-bit weights against its float form and against the float weights that it stands for."""
 
 import copy

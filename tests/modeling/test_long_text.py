@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Texts in segments: the numbers of the whole, in the memory of a part."""
 
 import pytest

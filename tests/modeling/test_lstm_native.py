@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The compiled LSTM loop: against the definition in float64, in any company, and what happens where it cannot run."""
 
 import multiprocessing

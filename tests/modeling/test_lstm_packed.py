@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The LSTM over packed words and its own backward pass, against one word after the other and finite differences."""
 
 import pytest

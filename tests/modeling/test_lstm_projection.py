@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The recurrent function: every backend against the reference and against torch.nn.LSTM, forward, backward, states."""
 
 import pytest

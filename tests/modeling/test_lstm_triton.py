@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The Triton kernels of the recurrent loop against the definition, one sentence after the other in float64.
 
 Without a GPU they run in Triton's interpreter, which knows their meaning but not the compiler: that they compile is a

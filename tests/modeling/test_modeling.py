@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """What users rely on: same sentence, same vector; zeros at padding; states, dtypes, saving, clear errors."""
 
 import itertools

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The compiled loop with 8-bit weights and the compiled linear layers: against exact whole numbers, and in any company."""
 
 import platform

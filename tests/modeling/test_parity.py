@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The model against numbers that AllenNLP and bilm-tf computed, and against NumPy in float64."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """A saved folder works on a machine that has only transformers and torch."""
 
 import ast

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Every saved folder loads with every Auto class on a machine without hf_elmo, and predicts the same there."""
 
 import json

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The loss over sampled words against its definition, TensorFlow's recording and the laws of chance."""
 
 import math

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The loss over the full vocabulary against torch's dense one, and what both losses have in common."""
 
 import pytest

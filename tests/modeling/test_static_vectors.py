@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Static vectors: every form of the files, which row a word gets, and what the model does with them."""
 
 import gzip

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The pieces of transformers that people already use work on ELMo as they are."""
 
 import pytest

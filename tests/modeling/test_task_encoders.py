@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The parts of the recurrent heads and the finding of words and pairs, each text for itself against plain torch."""
 
 import pytest

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The tokenizer's own behaviour: ids and character ids of AllenNLP, settings, the corpus path."""
 
 import copy

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The tokenizer against the plain oracle on random strings, control characters and lone surrogates among them."""
 
 import unicodedata

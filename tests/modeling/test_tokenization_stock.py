@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """What transformers expects of every tokenizer: pairs, truncation, padding, collators, datasets, loading, decoding."""
 
 import os

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The tokenizer's vocabularies: ids of a file, a list and a dict, the file it writes, and training on a corpus."""
 
 import numpy as np

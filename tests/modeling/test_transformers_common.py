@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """transformers' own tests of every model, configuration, tokenizer and pipeline, run over the Elmo classes.
 
 They are no part of the installed package. To run them (two minutes):

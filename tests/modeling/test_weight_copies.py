@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Other forms of weights: made once, made anew after every way of changing a weight, and nobody's luggage."""
 
 import copy

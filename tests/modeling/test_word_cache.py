@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The word cache: the same vectors, and never stale or without a gradient that was asked for."""
 
 import copy

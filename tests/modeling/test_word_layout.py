@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Where the words of a batch stand, against counting them one by one."""
 
 import pytest

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The Elmo classes under transformers' common tests; test_transformers_common.py runs this file inside of their folder."""
 
 import importlib.util

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Saved folders of every head, tiny and with random weights, and pipelines made from them."""
 
 import pytest

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """save -> load -> pipeline where hf_elmo is not installed: the same predictions, to the last offset."""
 
 import os

@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Questions without a pipeline: transformers 5 has removed it and kept `AutoModelForQuestionAnswering`.
 
 `answer` in tests/helpers/question_answering.py is what takes its place: windows from the tokenizer, the best span of

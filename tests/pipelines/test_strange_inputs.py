@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Whatever comes in, a sane result or one clear ValueError comes out, never another exception."""
 
 import math

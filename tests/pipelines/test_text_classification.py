@@ -1,3 +1,4 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """`pipeline("text-classification")` and `pipeline("feature-extraction")`: texts and pairs, every kind of output."""
 
 import pytest
