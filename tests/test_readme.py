@@ -4,11 +4,18 @@
 import re
 import shlex
 import subprocess
+from urllib.parse import unquote
 
 import pytest
 from support import ROOT
 
 READMES = ("README.md", "README.zh-CN.md")
+CARDS = [
+    f"hf_elmo/pretrained/{model}/{card}"
+    for model in ("bert-mini-en", "elmo-mini-en")
+    for card in ("README.md", "README_zh.md")
+]
+PAGES = (*READMES, "CONTRIBUTING.md", "model_cards/results/README.md", *CARDS)
 
 
 def blocks(name: str) -> dict[str, str]:
@@ -94,3 +101,45 @@ def test_the_tagger_learns_its_sentences(tmp_path, monkeypatch):
     assert main(command) == 0
     found = pipeline("token-classification", "tagger", trust_remote_code=True)("Anna runs")
     assert [(item["word"], item["entity"]) for item in found][0] == ("Anna", "B-PER")
+
+
+def relative_links(text: str) -> list[str]:
+    """Files that Markdown or HTML links to or shows: without addresses, anchors and what stands in code."""
+    prose = re.sub(r"^(`{3,}).*?^\1`*$|`[^`\n]+`", "", text, flags=re.DOTALL | re.MULTILINE)
+    found = re.findall(
+        r"""\]\(<?([^)\s>]+)|^\[[^\]\n]+\]:\s+(\S+)|\b(?:href|src|srcset)=["']([^"']+)""", prose, flags=re.MULTILINE
+    )
+    targets = [unquote("".join(groups).split("#")[0]) for groups in found]
+    return [target for target in targets if target and not re.match(r"[a-z][a-z0-9+.-]*:|//", target, re.IGNORECASE)]
+
+
+def placeholders(text: str) -> list[str]:
+    """Lines of capital letters and underscores alone, `@NAME@` and cells of a table too: left for a text to come."""
+    return re.findall(r"^[ \t|@{}<>*-]*[A-Z]+(?:_[A-Z]+)*[ \t|@{}<>*-]*$|@[A-Z_]+@", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_relative_links_lead_to_files(page):
+    links = relative_links((ROOT / page).read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_the_cards_are_all_that_lie_beside_a_model():
+    assert sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("hf_elmo/pretrained/*/README*.md")) == CARDS
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_line_waits_for_a_text(page):
+    assert placeholders((ROOT / page).read_text(encoding="utf-8")) == []
+
+
+def test_links_and_placeholders_are_found():
+    text = (
+        "[a](a.md#part) ![b](<b.svg>) [c](https://c.org/c.md) [d](#d) [e](mailto:e@e.org)\n[f]: f%20g.md\n"
+        "<img src='h.png'> `[i](i.md)`\n```python\n[j](j.md)\n```\n[k](k.md)\n"
+    )
+    assert relative_links(text) == ["a.md", "b.svg", "f g.md", "h.png", "k.md"]
+    assert placeholders("ELMo\nFINETUNE_RESULTS\nA FACT\n| UPOS | 1 |\n| a | @UPOS@ |\n") == [
+        "FINETUNE_RESULTS",
+        "@UPOS@",
+    ]
