@@ -25,6 +25,15 @@ from hf_elmo.training import command as training_command
 EXAMPLES = Path(__file__).resolve().parent / "examples"
 
 
+TRAIN_PACKAGES = (
+    "accelerate",
+    "datasets",
+    "evaluate",
+    "seqeval",
+    "sklearn",
+)  # as they are imported; the extra `train`
+
+
 class WrongUse(Exception):
     """The options contradict each other; shown with the usage, exit code 2."""
 
@@ -122,6 +131,10 @@ def _fail(line: str, code: int) -> int:
 def _one_line(error: BaseException) -> str:
     """The message of an error as one line; errors that are not meant for people get their type and advice."""
     text = " ".join(str(error).split())
+    if isinstance(error, ImportError) and (missing := [name for name in TRAIN_PACKAGES if name in text]):
+        return (
+            f"{missing[0]} is not installed, or too old: pip install 'hf-elmo[train]' brings what this command needs"
+        )
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: no such file or folder"
     if isinstance(error, ValueError | OSError) and text:

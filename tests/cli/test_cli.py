@@ -341,3 +341,18 @@ def test_nothing_is_downloaded_for_an_output_that_exists(mirror, tmp_path, capsy
 
 def test_embed_sentences_is_exported():
     assert hf_elmo.embed_sentences is importlib.import_module("hf_elmo.embed").embed_sentences
+
+
+@pytest.mark.parametrize(("command", "package"), [("pretrain", "accelerate"), ("finetune", "accelerate")])
+def test_a_missing_package_of_an_extra_is_named_with_the_extra(command, package, monkeypatch, capsys, tmp_path):
+    """The imports fail as they do where only the package's own needs are installed."""
+    from hf_elmo import cli
+
+    def fail(options):
+        raise ModuleNotFoundError(f"No module named '{package}'", name=package)
+
+    monkeypatch.setitem(cli.COMMANDS, command, cli.COMMANDS[command]._replace(run=fail))
+    assert cli.main([command]) == 1
+    assert capsys.readouterr().err == (
+        f"hf-elmo: {package} is not installed, or too old: pip install 'hf-elmo[train]' brings what this command needs\n"
+    )
