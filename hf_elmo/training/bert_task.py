@@ -15,12 +15,13 @@ from transformers import AutoTokenizer, BertConfig, BertForPreTraining
 
 from hf_elmo.corpus import TokenShards
 from hf_elmo.training.bert_evaluation import evaluate_bert
-from hf_elmo.training.elmo_task import check_init_from, plain_forward
+from hf_elmo.training.elmo_task import batches_in, check_init_from, plain_forward
 from hf_elmo.training.piece_shards import PieceShards, is_pieces
 from hf_elmo.training.sentence_pairs import SentencePairs
 from hf_elmo.training.settings import PretrainError, PretrainSettings
 from hf_elmo.training.wordpiece import prepare_pieces
 
+_EVALUATED_AT_ONCE = 64  # rows
 WORDS_OF_A_PROCESS = 1_000_000  # of a text that is cut into pieces; below, starting one takes longer
 
 
@@ -87,15 +88,18 @@ class BertTask:
                 f"--max_length {settings.max_length} is more than max_position_embeddings="
                 f"{self.model.config.max_position_embeddings}"
             )
-        self._pairs: dict[str, Any] = {
+        pairs: dict[str, Any] = {
             "max_length": settings.max_length,
             "next_sentence": settings.next_sentence,
             "mask_fraction": settings.mask_fraction,
             "whole_word": settings.whole_word_masking,
         }
         self.batches = SentencePairs(
-            self.shards, settings.batch_size, **self._pairs, seed=settings.seed, rank=rank, world_size=world_size
+            self.shards, settings.batch_size, **pairs, seed=settings.seed, rank=rank, world_size=world_size
         )
+        self.held_out_pairs: SentencePairs | None = None  # made now, so that text without pairs is refused now
+        if self.held_out is not None and (settings.final_evaluation or settings.eval_steps):
+            self.held_out_pairs = SentencePairs(self.held_out, _EVALUATED_AT_ONCE, **pairs)
         self.carried: dict[str, Tensor] = {}
 
     @property
@@ -105,9 +109,7 @@ class BertTask:
 
     def batches_of(self, epochs: float) -> int:
         """Batches of so many passes over the text."""
-        whole, part = divmod(epochs, 1)
-        counts = [self.batches.steps_in_epoch(epoch) for epoch in range(int(whole))]
-        return sum(counts) + (round(part * self.batches.steps_in_epoch(int(whole))) if part else 0)
+        return batches_in(self.batches, epochs)
 
     def counts(self, batch: dict[str, Any]) -> list[int]:
         """Pieces read, pieces to predict, and pairs."""
@@ -126,10 +128,10 @@ class BertTask:
 
     def evaluate(self, model: nn.Module, most: int | None) -> dict[str, float]:
         """Figures on the held-out text with masks that are always the same; see `evaluate_bert`."""
-        if self.held_out is None:
+        if self.held_out_pairs is None:
             return {}
         with plain_forward(model):
-            return evaluate_bert(model, self.held_out, 64, self.device, most=most, **self._pairs)
+            return evaluate_bert(model, self.held_out_pairs, _EVALUATED_AT_ONCE, self.device, most=most)
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """As transformers' own `BertForPreTraining`, with the tokenizer."""
@@ -150,18 +152,18 @@ class BertTask:
 
 def _make_model(settings: PretrainSettings, tokenizer: Any) -> BertLosses:
     if settings.init_from is not None:
-        check_init_from(settings, "bert")
+        source = check_init_from(settings, "bert")
         if settings.config:
             names = ", ".join(settings.config)
             raise PretrainError(
                 f"--config {names}: with --init_from the configuration is that of {settings.init_from}"
             )
-        if AutoTokenizer.from_pretrained(settings.init_from).get_vocab() != tokenizer.get_vocab():
+        if AutoTokenizer.from_pretrained(source).get_vocab() != tokenizer.get_vocab():
             raise PretrainError(
                 f"{settings.init_from} has other word pieces than --corpus: give pieces of its own as --corpus, from "
                 "hf_elmo.training.wordpiece.prepare_pieces with vocabulary_from=OUTPUT/pieces of its run"
             )
-        return BertLosses.from_pretrained(settings.init_from, dtype=torch.float32)
+        return BertLosses.from_pretrained(source, dtype=torch.float32)
     given = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
     return BertLosses(BertConfig(**{**settings.config, **given}))
 

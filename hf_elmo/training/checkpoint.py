@@ -53,6 +53,7 @@ class Checkpoints:
         return sorted(int(match[1]) for match in found if match)
 
     def path(self, step: int) -> Path:
+        """The folder of the checkpoint after update `step`, whether or not it is there."""
         return self.folder / f"checkpoint-{step}"
 
     def write(

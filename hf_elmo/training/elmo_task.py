@@ -14,6 +14,7 @@ from hf_elmo.auto import register_auto_classes
 from hf_elmo.corpus import LaneBatches, SentenceBatches, TokenShards, model_inputs
 from hf_elmo.modeling import ElmoConfig, ElmoForPreTraining, ElmoTokenizer
 from hf_elmo.perplexity import Perplexity, perplexity
+from hf_elmo.pretrained import resolve
 from hf_elmo.training.settings import PretrainError, PretrainSettings
 
 SPECIAL_IDS = ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id")
@@ -67,9 +68,7 @@ class ElmoTask:
         """Batches of so many passes over the text."""
         if self.settings.order == "lanes":
             return round(epochs * self.batches.steps_per_epoch)
-        whole, part = divmod(epochs, 1)
-        counts = [self.batches.steps_in_epoch(epoch) for epoch in range(int(whole))]
-        return sum(counts) + (round(part * self.batches.steps_in_epoch(int(whole))) if part else 0)
+        return batches_in(self.batches, epochs)
 
     def counts(self, batch: dict[str, Any]) -> list[int]:
         """Words that a direction predicts: as many ahead as back."""
@@ -138,13 +137,20 @@ class ElmoTask:
         ]
 
 
+def batches_in(batches: Any, epochs: float) -> int:
+    """Batches of so many passes over the text, whose number may differ from one pass to the next."""
+    whole, part = divmod(epochs, 1)
+    counts = [batches.steps_in_epoch(epoch) for epoch in range(int(whole))]
+    return sum(counts) + (round(part * batches.steps_in_epoch(int(whole))) if part else 0)
+
+
 def _make_model(
     settings: PretrainSettings, tokenizer: ElmoTokenizer, say: Callable[[str], None]
 ) -> ElmoForPreTraining:
     special = {name: getattr(tokenizer, name) for name in SPECIAL_IDS}
     if settings.init_from is None:
         return ElmoForPreTraining(ElmoConfig(**{**settings.config, **special, "vocab_size": len(tokenizer)}))
-    check_init_from(settings, "elmo")
+    source = check_init_from(settings, "elmo")
     for name in settings.config:
         if name not in CHANGEABLE:
             raise PretrainError(
@@ -152,7 +158,7 @@ def _make_model(
                 f"{', '.join(CHANGEABLE)}"
             )
     model, info = ElmoForPreTraining.from_pretrained(
-        settings.init_from, output_loading_info=True, dtype=torch.float32, **settings.config
+        source, output_loading_info=True, dtype=torch.float32, **settings.config
     )
     if any(name.startswith("lm_head") for name in info["missing_keys"]):
         say(f"{settings.init_from} has no softmax: a new one for the {len(tokenizer) - 1:,} words of the corpus")
@@ -162,23 +168,26 @@ def _make_model(
         model.lm_head = nn.Linear(model.config.projection_size, len(tokenizer))
         model._init_weights(model.lm_head)
         return model
-    old = ElmoTokenizer.from_pretrained(settings.init_from)
+    old = ElmoTokenizer.from_pretrained(source)
     if old.get_vocab() != tokenizer.get_vocab():
         change = model.change_vocabulary(old, tokenizer)
         say(f"softmax: {change.kept:,} words keep their rows, {change.added:,} are new, {change.dropped:,} go")
     return model
 
 
-def check_init_from(settings: PretrainSettings, wanted: str) -> None:
-    """Refuse a model of another kind, which transformers would fill with new weights.
+def check_init_from(settings: PretrainSettings, wanted: str) -> str:
+    """Where the model that is trained on is loaded from; refuses one of another kind, which would get new weights.
 
     Raises:
         PretrainError: says what it is.
+        PretrainedError: this installation lacks the model of the package that is named.
         OSError: there is no such model.
     """
-    found = PreTrainedConfig.get_config_dict(settings.init_from or "")[0].get("model_type")
+    source = resolve(settings.init_from or "")
+    found = PreTrainedConfig.get_config_dict(source)[0].get("model_type")
     if found != wanted:
         raise PretrainError(f"--init_from {settings.init_from} is a model of type {found}; needed is {wanted}")
+    return source
 
 
 def _held_out(settings: PretrainSettings, shards: TokenShards) -> TokenShards | None:

@@ -62,7 +62,6 @@ class Outcome(NamedTuple):
     words: int  # read, repetitions included
     stopped_by: str  # "max_steps", "max_hours" or "signal"
     history: list[dict[str, Any]]
-    evaluation: dict[str, float]
     resumed_from: int | None
 
 
@@ -94,7 +93,7 @@ def train(
         start: where to go on, from `find_start`; None at the beginning.
     Raises:
         CheckpointError: a checkpoint cannot be written.
-        ValueError: the loss is not finite any more.
+        ValueError: a loss or, without fp16, a gradient is not finite any more.
     """
     checkpoints = Checkpoints(settings.output_dir or ".", settings.save_total_limit)
     accelerator.register_save_state_pre_hook(_without_tied_weights)
@@ -158,14 +157,8 @@ def train(
     seconds = time.perf_counter() - started
     if last_saved is not None:
         say(f"step {step:,}: checkpoint-{last_saved} in {settings.output_dir}")
-    evaluation = {}
-    if stopped_by != "signal" and settings.final_evaluation:
-        evaluation = evaluate(task, model, accelerator, None)
-        if evaluation:
-            accelerator.log({f"held_out/{name}": value for name, value in evaluation.items()}, step=step)
-            say(f"held-out text: {figures_line(evaluation)}")
     resumed_from = None if start is None else progress.step
-    return Outcome(step, seconds, words, stopped_by, history, evaluation, resumed_from)
+    return Outcome(step, seconds, words, stopped_by, history, resumed_from)
 
 
 def update(task, model, optimizer, placed: list[Placed], totals, settings, accelerator, sums) -> None:
@@ -206,10 +199,9 @@ def _agree(task, placed, accelerator, signalled: bool, out_of_time: bool) -> tup
 
 
 def evaluate(task: Task, model: nn.Module, accelerator: Accelerator, most: int | None) -> dict[str, float]:
-    """Figures on held-out text; every process computes them, and random states are as before."""
-    states = torch.get_rng_state()
-    found = task.evaluate(accelerator.unwrap_model(model), most)
-    torch.set_rng_state(states)
+    """Figures on held-out text; every process computes them, and torch's random states are as before."""
+    with torch.random.fork_rng(devices=[accelerator.device] if accelerator.device.type == "cuda" else []):
+        found = task.evaluate(accelerator.unwrap_model(model), most)
     model.train()
     return found
 
@@ -311,19 +303,21 @@ class _Sums:
     def __init__(self, accelerator: Accelerator):
         self.accelerator = accelerator
         self.parts: dict[str, Tensor] = {}
-        self.norm: Tensor | None = None
+        self.norm = self.largest_norm = torch.zeros(())
         self.updates = 0
 
     def add(self, parts: dict[str, Tensor]) -> None:
         for name, value in parts.items():
             self.parts[name] = self.parts[name] + value if name in self.parts else value
 
-    def update_done(self, norm: Any) -> None:
+    def update_done(self, norm: Tensor) -> None:
         self.norm = norm
+        # Not finite once one is not: the next norms may be, though weights that are seldom used are lost.
+        self.largest_norm = torch.maximum(self.largest_norm, norm) if self.updates else norm
         self.updates += 1
 
     def peek(self) -> dict[str, Any]:
-        """Mean of each part over the updates, all processes added up."""
+        """Mean of each part over the updates, all processes added up, and the last norm, or one that is not finite."""
         if not self.updates:
             return {}
         names = list(self.parts)
@@ -331,9 +325,11 @@ class _Sums:
         if self.accelerator.num_processes > 1:
             values = self.accelerator.reduce(values, "sum")
         found = {name: value / self.updates for name, value in zip(names, values.tolist(), strict=True)}
-        norm = math.nan if self.norm is None else float(self.norm)
-        # With fp16 an update whose gradients overflow is left out; JSON knows no infinity.
-        return found | {"gradient_norm": norm if math.isfinite(norm) else None}
+        norm, largest = float(self.norm), float(self.largest_norm)
+        if self.accelerator.mixed_precision == "fp16":
+            # An update whose gradients overflow is left out; JSON knows no infinity.
+            return found | {"gradient_norm": norm if math.isfinite(norm) else None}
+        return found | {"gradient_norm": norm if math.isfinite(largest) else largest}
 
     def take(self) -> dict[str, Any]:
         found = self.peek()
@@ -343,7 +339,8 @@ class _Sums:
 
 def _refuse_broken(entry: dict[str, Any], step: int) -> None:
     for name, value in entry.items():
-        if name.endswith("loss") and not math.isfinite(value):
+        told = name.endswith("loss") or name == "gradient_norm"
+        if told and value is not None and not math.isfinite(value):
             raise ValueError(
                 f"the training diverged before step {step}: {name} is {value}; lower --learning_rate or "
                 "--max_grad_norm. Checkpoints of better days are kept"
@@ -357,7 +354,7 @@ def _numbers(entry: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM end the run after the update at work; a second one at once."""
+    """SIGINT and SIGTERM end the run after the update that is next to begin; a second one at once."""
     asked: list[int] = []
 
     def remember(number: int, frame: Any) -> None:

@@ -25,6 +25,7 @@ class Rows(NamedTuple):
     replaced: np.ndarray  # (R,) int64, 1 where B is of another document, else 0
 
     def take(self, chosen: np.ndarray) -> "Rows":
+        """The chosen rows, by number or mask, in that order."""
         return Rows(self.first[chosen], self.second[chosen], self.replaced[chosen])
 
 

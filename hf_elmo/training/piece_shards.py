@@ -147,6 +147,7 @@ class PieceShards:
 
     @property
     def num_shards(self) -> int:
+        """Files of this part."""
         return len(self.part["shards"])
 
     @cached_property

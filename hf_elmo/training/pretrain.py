@@ -87,11 +87,16 @@ def pretrain(settings: PretrainSettings, command: Sequence[str] = ()) -> dict[st
     task.model.to(accelerator.device)
     before = _before(settings, task, accelerator, start is not None, say)
     outcome = train(task, settings, max_steps, accelerator, say, task.data_facts, start)
-    result = _describe(settings, task, outcome, before, max_steps, accelerator, command, begin)
+    found: dict[str, float] = {}
     if outcome.stopped_by == "signal":
         say(f"stopped by a signal; --resume goes on. {MODEL_FOLDER}/ and {RESULTS_NAME} are written at the end")
-    if accelerator.is_main_process:
-        _leave_behind(out, settings, task, outcome, result, accelerator)
+    else:
+        if accelerator.is_main_process:  # before the evaluation, which may fail
+            _save_model(out / MODEL_FOLDER, task, accelerator)
+        found = _after(settings, task, outcome.step, accelerator, say)
+    result = _describe(settings, task, outcome, before, found, max_steps, accelerator, command, begin)
+    if accelerator.is_main_process and outcome.stopped_by != "signal":
+        _write_results(out, result)
     accelerator.wait_for_everyone()
     accelerator.end_training()
     return result
@@ -166,6 +171,15 @@ def _before(
     return found
 
 
+def _after(settings: PretrainSettings, task: Any, step: int, accelerator: Accelerator, say: Any) -> dict[str, float]:
+    """Figures of the trained model."""
+    found = evaluate(task, task.model, accelerator, None) if settings.final_evaluation else {}
+    if found:
+        accelerator.log({f"held_out/{name}": value for name, value in found.items()}, step=step)
+        say(f"held-out text: {figures_line(found)}")
+    return found
+
+
 def _plan(settings: PretrainSettings, max_steps: int, accelerator: Accelerator) -> list[str]:
     budget = "" if settings.max_hours is None else f", {settings.max_hours:g} hours at most"
     parts = settings.gradient_accumulation_steps
@@ -186,6 +200,7 @@ def _describe(
     task: Any,
     outcome: Outcome,
     before: dict[str, float],
+    found: dict[str, float],
     max_steps: int,
     accelerator: Accelerator,
     command: Sequence[str],
@@ -212,12 +227,17 @@ def _describe(
             "device": _device_name(accelerator.device),
             "median_words_per_second": speeds[len(speeds) // 2] if speeds else None,
         },
-        "metrics": {"held_out": outcome.evaluation, "held_out_before": before},
+        "metrics": {"held_out": found, "held_out_before": before},
         "model": {
             "parameters": sum(parameter.numel() for parameter in task.model.parameters()),
             "config": task.model.config.to_diff_dict(),
         },
-        "data": {**task.data_facts, "words": getattr(task.shards, "words", None), "sentences": task.shards.sentences},
+        "data": {
+            **task.data_facts,
+            "words": getattr(task.shards, "words", None),
+            "sentences": task.shards.sentences,
+            **({"piece_count": task.shards.pieces} if settings.model == "bert" else {}),  # "pieces" is their hash
+        },
         "history": outcome.history,
     }
 
@@ -238,20 +258,14 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _leave_behind(
-    out: Path,
-    settings: PretrainSettings,
-    task: Task,
-    outcome: Outcome,
-    result: dict[str, Any],
-    accelerator: Accelerator,
-) -> None:
-    if outcome.stopped_by == "signal":
-        return
+def _save_model(folder: Path, task: Task, accelerator: Accelerator) -> None:
     from hf_elmo.conversion.staging import staged_folder
 
-    with staged_folder(out / MODEL_FOLDER) as folder, _no_bars():
-        task.save(accelerator.unwrap_model(task.model), folder)
+    with staged_folder(folder) as part, _no_bars():
+        task.save(accelerator.unwrap_model(task.model), part)
+
+
+def _write_results(out: Path, result: dict[str, Any]) -> None:
     result |= {"code": code_version(), "packages": packages(), "machine": machine(torch.get_num_threads())}
     write_atomically(out / RESULTS_NAME, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     write_atomically(out / CURVE_NAME, draw_losses(result))

@@ -24,6 +24,7 @@ class Speed:
         self._pauses = 0.0
 
     def begin(self, step: int, words: int) -> None:
+        """Measure from here: after update `step`, with so many words read."""
         self.has_begun = True
         self._first_step = step
         self._pauses = 0.0
@@ -71,6 +72,7 @@ class RunLog:
             os.replace(part, path)
 
     def add(self, entry: dict[str, Any]) -> None:
+        """Append an entry to the history and, where this process writes, to the file."""
         self._history.append(entry)
         if self._writes:
             with self._path.open("a", encoding="utf-8") as file:

@@ -92,7 +92,7 @@ class SentencePairs(Iterator[dict[str, torch.Tensor]]):
             raise PreparationError(
                 f"{shards.folder} has a single document in its part {shards.split!r}, but a random next sentence is of "
                 "another one: prepare the corpus with smaller documents (--documents blank-line), or give "
-                "next_sentence=False"
+                "--no-next_sentence (in Python next_sentence=False)"
             )
         self.shards, self.batch_size, self.max_length, self.epochs = shards, batch_size, max_length, epochs
         self.rank, self.world_size = rank, world_size

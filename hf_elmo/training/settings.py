@@ -54,7 +54,9 @@ class PretrainSettings:
     config: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "fields of ElmoConfig or BertConfig", "metavar": "KEY=VALUE"}
     )
-    init_from: str | None = _option("go on with a trained model: folder or Hub id; its configuration is kept")
+    init_from: str | None = _option(
+        "go on with a trained model: a name of the package's, folder or Hub id; its configuration is kept"
+    )
     order: str = _option(
         "elmo: whole sentences from zero states, or bilm-tf's lanes with carried state", "sentences", ORDERS
     )
@@ -133,7 +135,7 @@ class PretrainSettings:
         return {name: value for name, value in asdict(self).items() if name not in OF_A_CALL}
 
 
-POSITIVE: tuple[str, ...] = (
+POSITIVE = (
     "max_tokens",
     "lanes",
     "unroll_steps",
@@ -141,17 +143,20 @@ POSITIVE: tuple[str, ...] = (
     "batch_size",
     "max_length",
     "learning_rate",
-)
-POSITIVE += (
     "gradient_accumulation_steps",
     "max_grad_norm",
     "loss_factor",
     "max_steps",
     "num_train_epochs",
     "max_hours",
+    "logging_steps",
+    "eval_steps",
+    "eval_sentences",
+    "save_steps",
+    "save_total_limit",
+    "adagrad_start",
+    "prefetch_batches",
 )
-POSITIVE += ("logging_steps", "eval_steps", "eval_sentences", "save_steps", "save_total_limit", "adagrad_start")
-POSITIVE += ("prefetch_batches",)
 
 
 def recipe_names() -> list[str]:

@@ -12,7 +12,9 @@ from hf_elmo import ElmoForPreTraining, ElmoModel, ElmoTokenizer
 from hf_elmo.conversion import convert
 from hf_elmo.corpus import TokenShards, prepare
 from hf_elmo.perplexity import perplexity
+from hf_elmo.pretrained import PretrainedError
 from hf_elmo.training.elmo_task import ElmoTask
+from hf_elmo.training.piece_shards import PieceShards
 from hf_elmo.training.pretrain import pretrain
 from hf_elmo.training.settings import PretrainError, PretrainSettings, parse_settings
 
@@ -173,3 +175,28 @@ def test_its_configuration_is_kept(settings_for, own_words):
         PretrainError, match="--config cell_size: with --init_from the configuration is that of .*freeze"
     ):
         task_of(settings_for(own_words, config=["cell_size=9"]))
+
+
+@pytest.mark.parametrize("model", ["elmo", "bert"])
+def test_training_goes_on_from_a_model_of_the_package_by_its_name(model, settings_of, tmp_path, monkeypatch):
+    name = f"{model}-mini-en"
+    first = pretrain(settings_of(model, max_steps=1))
+    (tmp_path / "run" / "model").rename(tmp_path / name)
+    monkeypatch.setattr("hf_elmo.pretrained.ROOT", tmp_path)
+    changes = {"config": {}, "init_from": name, "output_dir": str(tmp_path / "on")}
+    if model == "bert":
+        changes["corpus"] = str(tmp_path / "run" / "pieces")
+    second = pretrain(PretrainSettings(**{**vars(settings_of(model, max_steps=1)), **changes}))
+    assert second["metrics"]["held_out_before"] == pytest.approx(first["metrics"]["held_out"])
+    if model == "bert":
+        shards = PieceShards.open(tmp_path / "run" / "pieces")
+        assert second["data"]["piece_count"] == sum(len(shards.text([i]).pieces) for i in range(shards.num_shards))
+
+
+def test_a_model_of_the_package_that_is_not_there_is_told(settings_of, tmp_path, monkeypatch):
+    monkeypatch.setattr("hf_elmo.pretrained.ROOT", tmp_path)
+    settings = PretrainSettings(**{**vars(settings_of()), "config": {}, "init_from": "elmo-mini-en"})
+    with pytest.raises(
+        PretrainedError, match="elmo-mini-en belongs to hf_elmo, but this installation lacks config.json"
+    ):
+        pretrain(settings)

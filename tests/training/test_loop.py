@@ -1,13 +1,14 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The loop: updates, learning rates, stops, and runs that were stopped and go on."""
 
+import itertools
 import json
-import os
+import math
 import re
 import shutil
 import signal
-import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -203,16 +204,76 @@ def test_the_time_budget_stops_a_run_and_more_of_it_goes_on(settings_of, tmp_pat
     assert same_bits(weights_of(tmp_path / "run"), weights_of(tmp_path / "whole"))
 
 
-def test_a_signal_leaves_a_checkpoint_of_the_update_at_work(settings_of, tmp_path, capsys):
-    settings = settings_of(max_steps=100_000, save_steps=100_000)
-    timer = threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGTERM))
-    timer.start()
+def before_update(number, act):
+    """An `update` that calls `act` with the model before one of the updates."""
+    calls = itertools.count(1)
+
+    def counted(task, model, *rest):
+        if next(calls) == number:
+            act(model)
+        return update(task, model, *rest)
+
+    return counted
+
+
+def test_a_signal_leaves_a_checkpoint_of_the_next_update(settings_of, tmp_path, capsys, monkeypatch):
+    settings = settings_of(max_steps=100, save_steps=100)
     before = signal.getsignal(signal.SIGTERM)
+
+    def send(model) -> None:
+        assert signal.getsignal(signal.SIGTERM) is not before  # else it would end the process of the tests
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(loop, "update", before_update(3, send))
     result = pretrain(settings)
-    timer.join()
     assert result["run"]["stopped_by"] == "signal" and signal.getsignal(signal.SIGTERM) is before
-    assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == [f"checkpoint-{result['run']['steps']}"]
+    assert result["run"]["steps"] == 4
+    assert [path.name for path in (tmp_path / "run").glob("checkpoint-*")] == ["checkpoint-4"]
+    assert not (tmp_path / "run" / "model").exists()
     assert "stopped by a signal; --resume goes on" in capsys.readouterr().err
+
+
+def test_a_final_evaluation_that_fails_costs_only_its_figures(settings_of, tmp_path, monkeypatch):
+    settings = settings_of("bert", max_steps=2)
+
+    def fail(*arguments, **options):
+        raise RuntimeError("no memory for the evaluation")
+
+    with pytest.raises(RuntimeError, match="no memory for the evaluation"), monkeypatch.context() as patch:
+        patch.setattr("hf_elmo.training.bert_task.evaluate_bert", fail)
+        pretrain(settings)
+    assert not (tmp_path / "run" / "results.json").exists()
+    saved = weights_of(tmp_path / "run")
+    result = pretrain(with_changes(settings, resume=True))
+    assert result["metrics"]["held_out"]["pairs"] > 0
+    assert same_bits(weights_of(tmp_path / "run"), saved)
+
+
+@pytest.mark.parametrize("due", ["logging_steps", "save_steps"])
+def test_an_infinite_gradient_of_a_finite_loss_is_neither_logged_nor_saved(due, settings_of, tmp_path, monkeypatch):
+    settings = settings_of(**{"logging_steps": 100, "save_steps": 100, due: 3})
+
+    def overflow(model) -> None:
+        next(model.parameters()).register_hook(lambda gradient: torch.full_like(gradient, math.inf))
+
+    monkeypatch.setattr(loop, "update", before_update(3, overflow))
+    with pytest.raises(ValueError, match="the training diverged before step 3: gradient_norm is (inf|nan); lower"):
+        pretrain(settings)
+    assert not list((tmp_path / "run").glob("checkpoint-*"))
+    assert [json.loads(line)["step"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()] == [1]
+
+
+@pytest.mark.parametrize("wrong", [math.inf, math.nan])
+def test_an_infinite_norm_is_remembered_until_the_next_line_unless_fp16_leaves_its_update_out(wrong):
+    for precision, expected in (("no", str(wrong)), ("bf16", str(wrong)), ("fp16", "2.0")):
+        sums = _Sums(SimpleNamespace(num_processes=1, mixed_precision=precision))
+        for norm in (1.0, wrong, 2.0):
+            sums.add({"loss": torch.tensor(3.0)})
+            sums.update_done(torch.tensor(norm))
+        assert str(sums.take()["gradient_norm"]) == expected
+        sums.add({"loss": torch.tensor(3.0)})
+        sums.update_done(torch.tensor(4.0))
+        assert sums.take() == {"loss": 3.0, "gradient_norm": 4.0}
 
 
 def test_a_diverged_run_is_stopped_and_leaves_no_broken_checkpoint(settings_of, tmp_path):

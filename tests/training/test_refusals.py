@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from training_runs import TINY_ELMO, weights_of
+from training_runs import TINY_BERT, TINY_ELMO, weights_of
 
 from hf_elmo.cli import main
 from hf_elmo.corpus import prepare
@@ -146,6 +146,25 @@ def test_rows_longer_than_the_model_s(settings_of, corpus, tmp_path, capsys):
     shutil.rmtree(tmp_path / "run" / "checkpoint-1")
     assert main(["pretrain", *words, "--max_length", "16", "--max_steps", "1", "--lowercase"]) == 1
     assert "holds pieces of another corpus or other settings: remove it" in capsys.readouterr().err
+
+
+def test_held_out_text_of_one_document_has_no_pairs(corpus, tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("the cat sat on a mat\n" * 9)
+    prepare(tmp_path / "text.txt", tmp_path / "one", vocabulary_size=9, say=lambda line: None)
+    words = ["--model", "bert", "--corpus", str(corpus), "--held_out", str(tmp_path / "one"), "--vocab_size", "100"]
+    words += ["--output_dir", str(tmp_path / "run"), "--max_steps", "1", "--max_length", "16", "--config", *TINY_BERT]
+    assert main(["pretrain", *words]) == 1
+    told = capsys.readouterr().err
+    assert "step 1" not in told and not list((tmp_path / "run").glob("checkpoint-*"))
+    assert told.splitlines()[-1].endswith(
+        "pieces-held-out has a single document in its part 'train', but a random next sentence is of another one: "
+        "prepare the corpus with smaller documents (--documents blank-line), or give --no-next_sentence (in Python "
+        "next_sentence=False)"
+    )
+    assert main(["pretrain", *words, "--no-final_evaluation"]) == 0
+    shutil.rmtree(tmp_path / "run" / "checkpoint-1")
+    assert main(["pretrain", *words, "--no-next_sentence"]) == 0
+    assert "held-out text: masked lm loss" in capsys.readouterr().err
 
 
 def test_the_command_trains_and_prints_the_figures(corpus, tmp_path, capsys):

@@ -249,7 +249,8 @@ def test_one_document(tmp_path):
         SentencePairs(shards, 2)
     assert str(refusal.value) == (
         f"{shards.folder} has a single document in its part 'train', but a random next sentence is of another one: "
-        "prepare the corpus with smaller documents (--documents blank-line), or give next_sentence=False"
+        "prepare the corpus with smaller documents (--documents blank-line), or give --no-next_sentence (in Python "
+        "next_sentence=False)"
     )
     batches = list(SentencePairs(shards, 2, next_sentence=False, epochs=1))
     assert sum(len(rows_of([batch], pairs=False)) for batch in batches) >= shards.num_shards
