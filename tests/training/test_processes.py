@@ -44,11 +44,13 @@ def test_a_run_killed_ten_times_ends_with_the_bits_of_one_that_was_not(model, ch
     rng, run, reached = random.Random(5), tmp_path / "run", []
     for _ in range(KILLS):
         process = subprocess.Popen([*words, "--resume"], env=ENVIRONMENT, stderr=subprocess.DEVNULL)
-        before = max(Checkpoints(run).steps(), default=0)
+        # Counted in updates: in a second a fast machine makes all of them.
+        wanted = max(Checkpoints(run).steps(), default=0) + rng.randint(1, 25)
         deadline = time.monotonic() + 120
-        while max(Checkpoints(run).steps(), default=0) <= before and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(rng.random())
+        while max(Checkpoints(run).steps(), default=0) < wanted and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(0.02 * rng.random())  # somewhere within an update or a checkpoint
+        assert process.poll() is None
         process.kill()
         process.wait()
         whole = Checkpoints(run).last_whole()
