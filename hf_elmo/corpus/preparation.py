@@ -10,8 +10,6 @@
 All of it happens in OUTPUT.part. When manifest.json, with the hash of every file, is written, the folder is renamed.
 """
 
-import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -39,6 +37,7 @@ from hf_elmo.corpus.settings import PADDING_WORD, SPECIAL_WORDS, CorpusSettings,
 from hf_elmo.corpus.shard_files import write_file
 from hf_elmo.corpus.sources import Paragraph, Source, find_sources, read_paragraphs
 from hf_elmo.corpus.splitting import WordSplitter
+from hf_elmo.corpus.unfinished import alone, plain_errors
 
 MANIFEST, VOCABULARY = "manifest.json", "vocab.txt"
 FORMAT_NAME, FORMAT_VERSION = "hf_elmo corpus", 1
@@ -89,7 +88,7 @@ def prepare(
     found, skipped = find_sources(sources, chosen)
     run = _Run(chosen, found, find_excluded(chosen), part, processes, say or _say)
     run.announce(target, skipped)
-    with _plain_errors(target, part), _alone(part, target):
+    with plain_errors(target, part), alone(part, target):
         part.mkdir(exist_ok=True)
         manifest = run.finish(restart)
         _move(part, target)
@@ -115,37 +114,6 @@ def _is_ours(record: Path) -> bool:
         return json.loads(record.read_text(encoding="utf-8"))["format"] == FORMAT_NAME
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-@contextlib.contextmanager
-def _alone(part: Path, target: Path) -> Iterator[None]:
-    """Keep a second run with the same output out; the lock lies beside the folder, which is renamed at the end."""
-    from filelock import FileLock, Timeout
-
-    path = part.with_name(part.name + ".lock")
-    try:
-        with FileLock(path, timeout=1):
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):  # Windows removes no open file
-                    path.unlink()
-    except Timeout as error:
-        raise PreparationError(f"another process is writing {target}: wait for it, or stop it") from error
-
-
-@contextlib.contextmanager
-def _plain_errors(target: Path, part: Path) -> Iterator[None]:
-    """The system's errors about the output, in words that say what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            advice = f"the disk of {target} is full: make room and give the same command again to go on"
-            raise OSError(error.errno, advice) from error
-        if str(error.filename).startswith(str(part)):
-            raise OSError(error.errno, f"{target} cannot be written: {error.strerror}") from error
-        raise
 
 
 class _Run:

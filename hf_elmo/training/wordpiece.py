@@ -12,14 +12,12 @@ the folder is renamed. A piece shard is a file of arrays:
     documents    (D,) int64, numbers of the sentences with which documents begin
 """
 
-import contextlib
-import errno
 import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from hf_elmo import __version__
 from hf_elmo.corpus.jobs import run_jobs
 from hf_elmo.corpus.settings import PreparationError
 from hf_elmo.corpus.shard_files import map_arrays, unpack_strings, write_arrays, write_file
+from hf_elmo.corpus.unfinished import alone, plain_errors
 from hf_elmo.training.piece_vocabulary import (
     SPECIAL_PIECES,
     TOKENIZER_FILE,
@@ -109,7 +108,7 @@ def prepare_pieces(
         + f", {'lower-cased' if run['settings']['lowercase'] else 'cased'}, on {processes} process"
         + f"{'es' if processes > 1 else ''}; to {target}"
     )
-    with _plain_errors(target, part), _alone(part, target):
+    with plain_errors(target, part), alone(part, target):
         _begin(part, run, say)
         vocabulary = _learn(parts["train"], part, run["settings"], vocabulary_from, say)
         table = _make_table(parts["train"], part)
@@ -167,36 +166,6 @@ def _read(path: Path) -> dict[str, Any]:
         return found if isinstance(found, dict) else {}
     except (OSError, ValueError):
         return {}
-
-
-@contextlib.contextmanager
-def _alone(part: Path, target: Path) -> Iterator[None]:
-    """Keep a second run with the same output out."""
-    from filelock import FileLock, Timeout
-
-    path = part.with_name(part.name + ".lock")
-    try:
-        with FileLock(path, timeout=1):
-            try:
-                yield
-            finally:
-                with contextlib.suppress(OSError):  # Windows removes no open file
-                    path.unlink()
-    except Timeout as error:
-        raise PreparationError(f"another process is writing {target}: wait for it, or stop it") from error
-
-
-@contextlib.contextmanager
-def _plain_errors(target: Path, part: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            advice = f"the disk of {target} is full: make room and give the same command again to go on"
-            raise OSError(error.errno, advice) from error
-        if str(error.filename).startswith(str(part)):
-            raise OSError(error.errno, f"{target} cannot be written: {error.strerror}") from error
-        raise
 
 
 # ---------------------------------------------------------------------------------------------------------- vocabulary
