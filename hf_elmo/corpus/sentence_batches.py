@@ -126,7 +126,7 @@ class SentenceBatches(Iterator[dict[str, torch.Tensor]]):
             ends = lengths[:, None] + 1
             references[:, 0] = special.bos
             # Row by row, as the words of one sentence after the other are read.
-            references[(places > 0) & (places < ends)] = self.shards.references_of(chosen)
+            references[(places > 0) & (places < ends)] = self.shards.references_of(chosen, lengths)
             references[places == ends] = special.eos
             mask[:] = places <= ends
         found = self.shards.look_up(references, self.width)

@@ -178,9 +178,12 @@ class TokenShards:
             lengths[here] = bounds[numbers + 1] - bounds[numbers]
         return lengths
 
-    def references_of(self, sentences: np.ndarray) -> np.ndarray:
-        """`references` of several sentences, (n, 2) int64 of shard and sentence, one after the other."""
-        lengths = self.lengths_of(sentences)
+    def references_of(self, sentences: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """`references` of several sentences, (n, 2) int64 of shard and sentence, one after the other.
+
+        Args:
+            lengths: their `lengths_of`, (n,) int64.
+        """
         ends = lengths.cumsum()
         words = np.empty(int(lengths.sum()), np.int64)
         for shard in np.unique(sentences[:, 0]).tolist():

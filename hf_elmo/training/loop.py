@@ -183,7 +183,7 @@ def update(task, model, optimizer, placed: list[Placed], totals, settings, accel
 
 
 class _Totals(NamedTuple):
-    of_update: Tensor  # (k,) float64 on the device
+    of_update: Tensor  # (k,) float32 on the device
     words: int
 
 

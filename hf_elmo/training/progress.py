@@ -2,12 +2,13 @@
 """What a run tells while it works: its speed, the time left, and `log.jsonl`."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from hf_elmo.benchmark.results import write_atomically
 
 
 class Speed:
@@ -67,9 +68,7 @@ class RunLog:
         self._path, self._history, self._writes = path, history, writes
         if writes:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(path.name + ".part")
-            part.write_text("".join(map(_json_line, history)), encoding="utf-8")
-            os.replace(part, path)
+            write_atomically(path, "".join(map(_json_line, history)))
 
     def add(self, entry: dict[str, Any]) -> None:
         """Append an entry to the history and, where this process writes, to the file."""
