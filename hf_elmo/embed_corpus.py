@@ -130,6 +130,7 @@ def load_model(name: str, revision: str | None, device: str | None) -> tuple[Any
 
     from hf_elmo.auto import register_auto_classes
     from hf_elmo.conversion.known_models import EXAMPLE_NAME, find_model
+    from hf_elmo.devices import usable_device
     from hf_elmo.pretrained import resolve
 
     register_auto_classes()
@@ -145,11 +146,7 @@ def load_model(name: str, revision: str | None, device: str | None) -> tuple[Any
         raise CorpusError(
             f"{name}: no such folder; give one from hf-elmo convert, elmo-mini-en, or a model on the Hub as ORG/NAME"
         )
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise CorpusError(f"--device {chosen} cannot be used: {str(error).splitlines()[0]}") from error
+    chosen = usable_device(device, CorpusError)
     try:
         config = AutoConfig.from_pretrained(name, revision=revision)
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
 from hf_elmo.auto import register_auto_classes
 from hf_elmo.corpus.token_shards import TokenShards
+from hf_elmo.devices import usable_device
 from hf_elmo.evaluation.framed_sentences import framed_shards
 from hf_elmo.evaluation.ngram import KneserNeyModel, LanguageModel, UnigramModel, Vocabulary
 from hf_elmo.modeling import ElmoForPreTraining, ElmoTokenizer
@@ -45,11 +46,7 @@ def load_language_model(name: str, revision: str | None = None, device: str | No
         raise EvaluationError(f"{name} has no config.json; give a folder of a model, from hf-elmo pretrain or convert")
     if not folder.exists() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
         raise EvaluationError(f"{name}: no such folder; give a folder, a model of the box, or ORG/NAME on the Hub")
-    chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise EvaluationError(f"--device {chosen} cannot be used: {str(error).splitlines()[0]}") from error
+    chosen = usable_device(device, EvaluationError)
     try:
         config = AutoConfig.from_pretrained(place, revision=revision)
         is_elmo = config.model_type == "elmo"
