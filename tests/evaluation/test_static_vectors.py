@@ -1,6 +1,7 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""word2vec on a prepared corpus: which words get vectors, that they were learned, and what is left when it fails."""
+"""word2vec and fastText on a prepared corpus: which words get vectors, that they were learned, and what is left when it fails."""
 
+import gzip
 import random
 import sys
 from collections import Counter
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from hf_elmo.corpus import TokenShards, prepare
-from hf_elmo.evaluation.static_vectors import main, train_word2vec
+from hf_elmo.evaluation.static_vectors import main, train_static_vectors
 
 TOPICS = [["river", "water", "boat", "fish", "Zürich"], ["bank", "money", "loan", "coin", "rare_one"]]
 QUICK = {"vector_size": 8, "window": 3, "min_count": 6, "epochs": 20}
@@ -38,9 +39,10 @@ def read(path) -> dict[str, np.ndarray]:
     return vectors
 
 
-def test_words_of_one_topic_come_near_each_other(corpus, lines, tmp_path):
+@pytest.mark.parametrize("algorithm", ["word2vec", "fasttext"])
+def test_words_of_one_topic_come_near_each_other(algorithm, corpus, lines, tmp_path):
     pytest.importorskip("gensim")
-    report = train_word2vec(TokenShards.open(corpus), tmp_path / "v.txt", **QUICK)
+    report = train_static_vectors(TokenShards.open(corpus), tmp_path / "v.txt", algorithm=algorithm, **QUICK)
     vectors = read(tmp_path / "v.txt")
     assert set(vectors) == {word for topic in TOPICS for word in topic}  # unknown words too; no marks, not "once"
     assert all(vector.shape == (8,) for vector in vectors.values())
@@ -50,42 +52,64 @@ def test_words_of_one_topic_come_near_each_other(corpus, lines, tmp_path):
     unit = {word: vector / np.linalg.norm(vector) for word, vector in vectors.items()}
     inside = [unit[a] @ unit[b] for topic in TOPICS for a in topic for b in topic if a != b]
     across = [unit[a] @ unit[b] for a in TOPICS[0] for b in TOPICS[1]]
-    assert min(inside) > max(across) + 0.2
+    assert min(inside) > max(across) + (0.2 if algorithm == "word2vec" else 0)
     assert [path.name for path in tmp_path.iterdir()] == ["v.txt"]
 
 
 def test_one_worker_gives_the_same_vectors_again_another_seed_others(corpus, tmp_path):
     pytest.importorskip("gensim")
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        train_word2vec(TokenShards.open(corpus), tmp_path / name, **QUICK, seed=seed)
+        train_static_vectors(TokenShards.open(corpus), tmp_path / name, **QUICK, seed=seed)
     first, again, other = ((tmp_path / name).read_bytes() for name in "abc")
     assert first == again != other
+
+
+@pytest.mark.parametrize("algorithm", ["word2vec", "fasttext"])
+def test_words_of_the_vocabulary_alone_have_the_vectors_they_have_among_all(algorithm, corpus, tmp_path):
+    pytest.importorskip("gensim")
+    settings = {**QUICK, "epochs": 1, "algorithm": algorithm}
+    train_static_vectors(TokenShards.open(corpus), tmp_path / "all.txt", **settings)
+    report = train_static_vectors(TokenShards.open(corpus), tmp_path / "few.txt.gz", **settings, vocabulary_only=True)
+    everything = read(tmp_path / "all.txt")
+    (tmp_path / "few.txt").write_bytes(gzip.decompress((tmp_path / "few.txt.gz").read_bytes()))
+    few = read(tmp_path / "few.txt")
+    vocabulary = set((corpus / "vocab.txt").read_text(encoding="utf-8").split())
+    assert list(few) == [word for word in everything if word in vocabulary] and 1 < len(few) < len(everything)
+    assert report.vectors == len(few)
+    for word, vector in few.items():
+        np.testing.assert_array_equal(vector, everything[word])
+
+
+def test_another_algorithm_is_refused(corpus, tmp_path):
+    with pytest.raises(ValueError, match="^algorithm is 'glove'; there are word2vec, fasttext$"):
+        train_static_vectors(TokenShards.open(corpus), tmp_path / "v.txt", algorithm="glove")
 
 
 def test_a_text_of_rare_words_only_leaves_nothing(corpus, tmp_path):
     pytest.importorskip("gensim")
     with pytest.raises(ValueError, match="no word of the corpus comes at least min_count=9999 times"):
-        train_word2vec(TokenShards.open(corpus), tmp_path / "v.txt", **{**QUICK, "min_count": 9999})
+        train_static_vectors(TokenShards.open(corpus), tmp_path / "v.txt", **{**QUICK, "min_count": 9999})
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command_says_what_it_made(corpus, tmp_path, capsys):
+@pytest.mark.parametrize("algorithm", ["word2vec", "fasttext"])
+def test_the_command_says_what_it_made(algorithm, corpus, tmp_path, capsys):
     pytest.importorskip("gensim")
-    words = [str(corpus), str(tmp_path / "v.txt"), "--vector_size", "4", "--epochs", "1"]
+    words = [str(corpus), str(tmp_path / "v.txt"), "--vector_size", "4", "--epochs", "1", "--algorithm", algorithm]
     assert main(words) == 0
     captured = capsys.readouterr()
     assert captured.out == f"10 vectors from 3,201 words of 401 sentences, in {tmp_path / 'v.txt'}\n"
-    assert f"word2vec, skip-gram, of {corpus} (train)" in captured.err and "vector_size 4" in captured.err
+    assert f"{algorithm}, skip-gram, of {corpus} (train)" in captured.err and "vector_size 4" in captured.err
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_numbers_below_one_are_refused(corpus, tmp_path, name):
     with pytest.raises(ValueError, match=f"^{name} must be at least 1, got 0$"):
-        train_word2vec(TokenShards.open(corpus), tmp_path / "v.txt", **{**QUICK, name: 0})
+        train_static_vectors(TokenShards.open(corpus), tmp_path / "v.txt", **{**QUICK, name: 0})
 
 
 def test_without_gensim_the_command_says_what_to_install(corpus, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "gensim.models", None)
+    monkeypatch.setitem(sys.modules, "gensim", None)
     assert main([str(corpus), str(tmp_path / "v.txt")]) == 1
     assert 'word2vec needs gensim: pip install "hf-elmo[word2vec]"' in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
