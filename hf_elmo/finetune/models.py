@@ -4,7 +4,7 @@
 import contextlib
 import gzip
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from hf_elmo.finetune.arguments import ArgumentsError, key_values
 from hf_elmo.finetune.optimization import HEAD_PARTS, freeze_encoder
 from hf_elmo.finetune.options import ModelArguments
 from hf_elmo.modeling import ElmoConfig, ElmoTokenizer
-from hf_elmo.pretrained import PretrainedError, names, resolve
+from hf_elmo.pretrained import STATIC_VECTORS, PretrainedError, names, resolve
 
 # New models that learn within minutes on a processor. Sizes of our own: about 40,000 and 1.3 million weights.
 BUILT_IN: dict[str, dict[str, Any]] = {
@@ -261,12 +261,14 @@ def _no_loading_report() -> Iterator[None]:
 
 
 def static_width(path: str) -> int:
-    """Numbers in a vector of a word2vec or GloVe text file, from its first line.
+    """Numbers in a vector of a table in the box, or of a word2vec or GloVe text file, from its first line.
 
     Raises:
-        ModelError: the first line is no word with its vector.
+        ModelError: the first line is no word with its vector, or the installation lacks the table.
         OSError: the file cannot be read.
     """
+    if _is_in_the_box(path):
+        return _from_the_box(path)[1].shape[1]
     opener: Callable[..., Any] = gzip.open if path.endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8", errors="replace") as lines:
         fields = lines.readline().split()
@@ -276,9 +278,24 @@ def static_width(path: str) -> int:
     return width
 
 
-def _fill_static(model: Any, tokenizer: Any, path: str) -> str:
+def _is_in_the_box(path: str) -> bool:
+    """Whether it names a table of the box; a local file of that name wins."""
+    return path in STATIC_VECTORS and not Path(path).exists()
+
+
+def _from_the_box(name: str) -> tuple[Sequence[str], Any]:
+    from hf_elmo.pretrained.static_vectors import load
+
     try:
-        report = model.load_static_vectors(tokenizer, path)
+        return load(name)
+    except PretrainedError as error:
+        raise ModelError(str(error)) from error
+
+
+def _fill_static(model: Any, tokenizer: Any, path: str) -> str:
+    source = dict(zip(*_from_the_box(path), strict=True)) if _is_in_the_box(path) else path
+    try:
+        report = model.load_static_vectors(tokenizer, source)
     except ValueError as error:
         raise ModelError(str(error)) from error
     return (

@@ -111,8 +111,8 @@ class ModelArguments:
     )
     use_crf: bool = _option("ELMo, tagging: a conditional random field on top", False)
     static_vectors: str | None = _option(
-        "ELMo: word2vec or GloVe text file, put beside the ELMo vectors (in place of them with --config_overrides "
-        "use_elmo_vectors=false)",
+        "ELMo: word2vec or GloVe text file, or word2vec-mini-en of the box, put beside the ELMo vectors (in place of "
+        "them with --config_overrides use_elmo_vectors=false)",
         metavar="FILE",
     )
     vocabulary_size: int | None = _option(
