@@ -86,6 +86,8 @@ class Connection(BaseHTTPRequestHandler):
     routes: Routes
     storage = False
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body leave together: a second small packet would wait 40 ms for the client's receipt
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
