@@ -1,0 +1,113 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""Which card is sent: that of the folder, that of the repository, or both in one."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hf_elmo.model_cards.check import card_metadata, check_card
+from hf_elmo.publish.errors import PublishError, RefusedFiles
+from hf_elmo.publish.repository import CARD
+
+CHOICES = ("keep", "replace", "merge")
+
+
+def check_cards(staged: Path) -> None:
+    """Check README.md, and its translations, by the rules of the Hub and of this package.
+
+    Raises:
+        RefusedFiles: a card is missing or has faults, each named.
+    """
+    if not (staged / CARD).is_file():
+        raise PublishError(f"there is no {CARD}, and no model is published without a card: `hf-elmo card` makes one")
+    problems = []
+    for path in sorted(staged.glob("README*.md")):
+        problems += [f"{path.name}: {fault}" for fault in check_card(read_text(path), staged)]
+    if problems:
+        raise RefusedFiles(f"the card has {len(problems)} faults; nothing was sent", problems)
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 text with its line ends as they are."""
+    return path.read_bytes().decode("utf-8")
+
+
+def settle(staged: Path, theirs: str | None, choice: str | None, repo_id: str) -> list[str]:
+    """Put the card that is to stand in the repository into the staged folder.
+
+    Args:
+        theirs: the card that the repository has; None: it has none, and that of the folder is taken.
+        choice: "keep" theirs, "replace" it by that of the folder, or "merge": theirs, with the metadata of ours that it
+            lacks. None: there must be nothing to choose.
+    Returns:
+        notes for people, one line each.
+    Raises:
+        PublishError: the cards differ and `choice` is None, or they cannot be merged.
+        RefusedFiles: the merged card has faults.
+    """
+    ours = read_text(staged / CARD)
+    if theirs is None or theirs == ours:
+        return []
+    if choice is None:
+        raise PublishError(
+            f"{repo_id} has another {CARD}: --card keep leaves it, --card replace puts yours in its place, --card merge "
+            "leaves its text and adds the metadata that it lacks"
+        )
+    if choice == "replace":
+        return [f"{CARD}: takes the place of that of {repo_id}"]
+    if choice == "keep":
+        (staged / CARD).write_bytes(theirs.encode("utf-8"))
+        return [
+            f"{CARD}: that of {repo_id} stays",
+            *(f"{CARD} of {repo_id}: {fault}" for fault in check_card(theirs, staged)),
+        ]
+    merged, notes = merge(ours, theirs)
+    (staged / CARD).write_bytes(merged.encode("utf-8"))
+    check_cards(staged)
+    return [f"{CARD}: that of {repo_id}, with metadata of yours", *notes]
+
+
+def merge(ours: str, theirs: str) -> tuple[str, list[str]]:
+    """Their card with the metadata of ours that it lacks; where both say something, theirs stays.
+
+    Lists are joined. A card of theirs without any text, such as the Hub makes for a new repository, gets ours.
+
+    Returns:
+        the text of the card, and a note on each value of ours that was not taken.
+    Raises:
+        PublishError: the metadata of one cannot be read.
+    """
+    body = _body(theirs)
+    try:
+        data = card_metadata(theirs) if theirs.lstrip("\ufeff").startswith("---") else {}
+        added = card_metadata(ours)
+    except ValueError as error:
+        raise PublishError(f"the cards cannot be merged: {error}; --card keep or --card replace") from error
+    notes = []
+    for key, value in added.items():
+        if data.get(key) in (None, "", []):
+            data[key] = value
+        elif _is_list(value, key) and _is_list(data[key], key):
+            data[key] = data[key] + [item for item in value if item not in data[key]]
+        elif data[key] != value:
+            notes.append(f"{CARD}: {key} stays {_short(data[key])}, yours was {_short(value)}")
+    block = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{block}---\n" + (body if body.strip() else _body(ours)), notes
+
+
+def _is_list(value: Any, key: str) -> bool:
+    return isinstance(value, list) and key != "model-index"  # results of one model are not results of another
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _body(card: str) -> str:
+    lines = card.removeprefix("\ufeff").splitlines(keepends=True)
+    if not lines or lines[0].strip() != "---":
+        return card
+    end = next((number for number, line in enumerate(lines[1:], start=1) if line.strip() == "---"), None)
+    return card if end is None else "".join(lines[end + 1 :])
