@@ -1,6 +1,6 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""The command `hf-elmo`: demo | convert | embed | finetune | prepare-corpus | pretrain |
-evaluate | benchmark.
+"""The command `hf-elmo`: demo | convert | embed | finetune | prepare-corpus | pretrain | evaluate | compare |
+publish | benchmark.
 
 Results go to stdout, what is going on to stderr. Exit code 0: done; 1: failed, with one line on stderr (the traceback
 with --debug); 2: wrong use; 130: interrupted. Only the subcommand that runs imports torch and transformers.
@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hf_elmo import __version__, embed_command
+from hf_elmo.compare import command as compare_command
 from hf_elmo.corpus import command as corpus_command
 from hf_elmo.demo import command as demo_command
 from hf_elmo.evaluation import command as evaluation_command
 from hf_elmo.finetune import options as finetune_options
+from hf_elmo.publish import command as publish_command
 from hf_elmo.training import command as training_command
 
 EXAMPLES = Path(__file__).resolve().parent / "examples"
@@ -392,6 +394,12 @@ COMMANDS = {
         evaluation_command.add_arguments,
         evaluation_command.run,
         has_subcommands=True,
+    ),
+    "compare": Command(
+        compare_command.SUMMARY, compare_command.EXAMPLE, compare_command.add_arguments, compare_command.run
+    ),
+    "publish": Command(
+        publish_command.SUMMARY, publish_command.EXAMPLE, publish_command.add_arguments, publish_command.run
     ),
     "benchmark": Command(
         "Measure speed on this machine, after a check that the results are right.",

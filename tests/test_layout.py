@@ -48,6 +48,6 @@ def test_wheel_holds_all_modules_and_nothing_else(tmp_path):
     files = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     folders = [package.replace(".", "/") for package in SETTINGS["packages"]]
     expected = {f"{folder}/{path.name}" for folder in folders for path in (ROOT / folder).glob("*.py")}
-    for pattern in ("examples/*", "demo/*.txt", "pretrained/*-en/*", "training/recipes/*.yaml"):
+    for pattern in ("compare/texts/*", "examples/*", "demo/*.txt", "pretrained/*-en/*", "training/recipes/*.yaml"):
         expected |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "hf_elmo").glob(pattern) if path.is_file()}
     assert files == expected | {"hf_elmo/py.typed"}
