@@ -1,0 +1,432 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""What each contender costs: parameters, operations of a word, speed and memory by length and batch, training speed.
+
+All contenders of a timing are timed in turns A B C A B C in one process, medians of the runs stand in the tables, and each
+result says what else the machine did. EXCLUSIVE = True asks the runner to compute these cells last, one at a time, with
+nothing of the comparison beside them.
+"""
+
+import os
+import statistics
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hf_elmo.benchmark import memory, workloads
+from hf_elmo.benchmark.measuring import alternate, summary
+from hf_elmo.compare import cost_sides, flops
+from hf_elmo.compare.cells import Cell, Section, figure
+from hf_elmo.data.files import read_lines
+from hf_elmo.demo import texts as demo_texts
+from hf_elmo.modeling import ElmoConfig
+
+NAME = "cost"
+TITLE = "Cost"
+EXCLUSIVE = True
+DATA = "wikitext2"
+LENGTHS = (8, 32, 128, 512, 2048)  # words of a sentence
+SPEED_GRID = {
+    "quick": ((8, 8), (64, 8), (512, 8), (2048, 1)),
+    "full": tuple((length, batch) for batch in (1, 8, 64) for length in LENGTHS),
+}
+MOST_WORDS_ON_CPU = 32_768  # of a timed batch; larger ones of the grid are left to GPUs
+RUNS = (2, 5)  # quick, full: timed runs of each, after one to warm up
+TRAINING = {"quick": (8, 64), "full": (32, 64)}  # sentences, and words of each
+LONGEST_MEASURED = (128, 512)  # quick, full: words of the longest sentence whose operations torch counts
+BERT_BASE = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12}
+PLANTED = ("shuffled:", "copy:")
+
+
+def cells(settings: Any, names: list[str]) -> list[Cell]:
+    """One of sizes for each contender, one of speeds for each length and batch with all of them, and one of training."""
+    names = [name for name in names if not name.startswith(PLANTED)]  # they cost what their model costs
+    if not names:
+        return []
+    together = ("models", "; ".join(names))
+    grid = SPEED_GRID[settings.choose("quick", "full")]
+    if torch.device(settings.device).type == "cpu":
+        grid = tuple((length, batch) for length, batch in grid if length * batch <= MOST_WORDS_ON_CPU)
+    return [
+        Cell(NAME, (("part", "published"),)),
+        *(Cell(NAME, (("part", "size"), ("contender", name))) for name in names),
+        *(Cell(NAME, (("part", "speed"), together, ("length", length), ("batch", batch))) for length, batch in grid),
+        Cell(NAME, (("part", "training"), together)),
+    ]
+
+
+def run(cell: Cell, context: Any) -> dict[str, Any]:
+    """Sizes and operations of a contender, or timings of all."""
+    if cell["part"] == "published":
+        return published()
+    words = tuple(words_of_text(context.data))
+    source = {
+        "text": DATA if context.data is not None and (context.data / DATA).is_dir() else "sentences of hf-elmo demo"
+    }
+    if cell["part"] == "size":
+        return {**source, **sizes(context.contender(cell["contender"]), words, context.settings)}
+    contenders = [context.contender(name) for name in cell["models"].split("; ")]
+    if cell["part"] == "speed":
+        return {**source, **speed(contenders, sentences_of(words, cell["length"], cell["batch"]), context)}
+    count, length = TRAINING[context.settings.choose("quick", "full")]
+    return {**source, **training(contenders, sentences_of(words, length, count), context)}
+
+
+# ---------------------------------------------------------------------------------------------------------------- text
+
+
+@cache
+def words_of_text(data: Path | None) -> tuple[str, ...]:
+    """Words in their order: of WikiText-2's development part, or, without data, of the sentences of `hf-elmo demo`."""
+    if data is not None and (data / DATA).is_dir():
+        lines = read_lines(data / DATA / "dev.txt.xz")
+        return tuple(word for line in lines for word in line.split() if word != "<unk>")
+    lines = read_lines(demo_texts.COLLECTION)
+    return tuple(word for line in lines if line[:1] not in ("#", "[") for word in line.split())
+
+
+def sentences_of(words: Sequence[str], length: int, count: int) -> list[list[str]]:
+    """So many sentences of exactly so many words, one after the other in the text; it begins anew when it ends."""
+    return [
+        [words[(start + place) % len(words)] for place in range(length)] for start in range(0, count * length, length)
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------------- sizes
+
+
+def sizes(contender: Any, words: Sequence[str], settings: Any) -> dict[str, Any]:
+    """Parameters, numbers of a vector, and operations of a word in sentences of each length, counted and measured."""
+    longest = settings.choose(*LONGEST_MEASURED)
+    counted, measured = {}, {}
+    for length in LENGTHS:
+        batches = cost_sides.prepare(contender, sentences_of(words, length, 1))
+        parts = count(contender, batches)
+        if parts is not None:
+            counted[str(length)] = {"operations": sum(parts.values()), "parts": parts}
+        if length <= longest and contender.kind != "static":
+            seen = [flops.measure(contender.model, batch) for batch in batches]
+            measured[str(length)] = {"operations": sum(sum(each.values()) for each in seen)}
+    return {
+        "parameters": contender.parameters(),
+        "dimension": contender.dimension,
+        "layers": len(contender.layers),
+        "counted": counted,
+        "measured": measured,
+    }
+
+
+def count(contender: Any, batches: Sequence[dict[str, torch.Tensor]]) -> dict[str, int] | None:
+    """Operations by part from the configuration; none for static vectors, None for an architecture not known here."""
+    if contender.kind == "static":
+        return {"look-up": 0}
+    config = contender.model.config
+    if config.model_type == "elmo":
+        (batch,) = batches
+        widest = max(span for span, _ in config.char_filters)
+        return flops.count_elmo(
+            config, int(batch["attention_mask"].sum()), flops.character_work(batch["char_ids"], widest)
+        )
+    if config.model_type == "bert":
+        windows = [int(length) for batch in batches for length in batch["attention_mask"].sum(dim=1)]
+        return flops.count_bert(config, windows, contender.model.pooler is not None)
+    return None
+
+
+def published() -> dict[str, Any]:
+    """Operations of a word for the published sizes, counted: 32 words, BERT's as one piece each, ELMo's of 50 characters."""
+    length = 32
+    found = {}
+    for name, shapes in workloads.SIZES.items():
+        config = ElmoConfig(**shapes)
+        work = flops.CharacterWork(length + 2, config.max_characters_per_token)
+        found[f"ELMo {name}, every word over {work.columns} characters"] = sum(
+            flops.count_elmo(config, length + 2, work).values()
+        )
+        found[f"ELMo {name}, LSTM alone"] = flops.count_elmo(config, length + 2, work)["LSTM"]
+    from transformers import BertConfig
+
+    found["BERT base, one piece for a word"] = sum(flops.count_bert(BertConfig(**BERT_BASE), [length + 2]).values())
+    return {"words": length, "operations": found}
+
+
+# -------------------------------------------------------------------------------------------------------------- speeds
+
+
+def speed(contenders: Sequence[Any], sentences: list[list[str]], context: Any) -> dict[str, Any]:
+    """Making inputs and running the encoder, timed in turns, and the memory that running it takes at its peak."""
+    words, clock_threads = sum(map(len, sentences)), _clock_threads(context.device)
+    prepared = {each.name: cost_sides.prepare(each, sentences) for each in contenders}
+    peaks = {each.name: peak_of(each, prepared[each.name]) for each in contenders}
+    runs = context.settings.choose(*RUNS)
+    making = alternate(
+        {each.name: (lambda each=each: cost_sides.prepare(each, sentences)) for each in contenders},
+        runs,
+        clock_threads,
+    )
+    running = alternate(
+        {each.name: (lambda each=each: cost_sides.encode(each, prepared[each.name])) for each in contenders},
+        runs,
+        clock_threads,
+    )
+    return {
+        "words": words,
+        "distinct_words": len({word for sentence in sentences for word in sentence}),
+        **circumstances(context.device),
+        "contenders": {
+            each.name: {
+                "inputs": summary(words, making[each.name]),
+                "encoder": summary(words, running[each.name]),
+                "peak_mb": peaks[each.name],
+                "look_up": each.kind == "static",
+                "rows": sum(len(next(iter(batch.values()))) for batch in prepared[each.name]),
+                "positions": sum(_positions(batch) for batch in prepared[each.name]),
+            }
+            for each in contenders
+        },
+    }
+
+
+def _positions(batch: dict[str, torch.Tensor]) -> int:
+    return int(batch["attention_mask"].sum()) if "attention_mask" in batch else batch["rows"].numel()
+
+
+def peak_of(contender: Any, batches: Sequence[dict[str, torch.Tensor]]) -> float:
+    """Megabytes (10^6) that one run of the encoder takes at its peak, above what was taken before it."""
+    if torch.device(contender.device).type == "cuda":
+        torch.cuda.synchronize(contender.device)
+        torch.cuda.reset_peak_memory_stats(contender.device)
+        before = torch.cuda.memory_allocated(contender.device)
+        cost_sides.encode(contender, batches)
+        return (torch.cuda.max_memory_allocated(contender.device) - before) / 1e6
+    memory._reset_peak()
+    before = memory._resident_mb("VmRSS")
+    cost_sides.encode(contender, batches)
+    return max(0.0, memory._resident_mb("VmHWM") - before)
+
+
+def training(contenders: Sequence[Any], sentences: list[list[str]], context: Any) -> dict[str, Any]:
+    """Updates of a whole model with a layer that labels words, and of pretraining, each timed in turns."""
+    words = sum(map(len, sentences))
+    runs, clock_threads = context.settings.choose(*RUNS), _clock_threads(context.device)
+    result: dict[str, Any] = {"words": words, "sentences": len(sentences), **circumstances(context.device)}
+    for name, make in (("labels", cost_sides.head_update), ("pretraining", cost_sides.pretraining_update)):
+        works = {each.name: work for each in contenders if (work := make(each, sentences)) is not None}
+        seconds = alternate(works, runs, clock_threads)
+        result[name] = {one: summary(words, taken) for one, taken in seconds.items()}
+    return result
+
+
+def _clock_threads(device: Any) -> int:
+    """For `alternate`: with one thread on a CPU the processor's time is taken, which other programs do not disturb."""
+    return torch.get_num_threads() if torch.device(device).type == "cpu" else 0
+
+
+def circumstances(device: Any) -> dict[str, Any]:
+    """Where and beside what a timing was taken."""
+    on_cpu = torch.device(device).type == "cpu"
+    return {
+        "device": "CPU" if on_cpu else torch.cuda.get_device_name(device),
+        "threads": torch.get_num_threads(),
+        "clock": "processor time" if on_cpu and torch.get_num_threads() == 1 else "time on the wall",
+        "load_average": [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else None,
+        "comparisons_running": _comparisons_running(),
+    }
+
+
+def _comparisons_running() -> int | None:
+    """Processes of `hf-elmo compare` on this machine, this one among them; None where that cannot be told."""
+    if not Path("/proc/self/cmdline").is_file():
+        return None
+    found = 0
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            parts = path.read_bytes().split(b"\0")
+        except OSError:  # ended in the meantime, or another user's
+            continue
+        found += b"compare" in parts and any(part.endswith((b"hf-elmo", b"hf_elmo", b"__main__.py")) for part in parts)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------- summary
+
+
+def summarize(results: list[tuple[Cell, dict]], settings: Any) -> Section:
+    """A table of sizes, of operations, and for each batch size of speeds and memory by length; one of training."""
+    parts: dict[str, list[tuple[Cell, dict]]] = {}
+    for cell, result in results:
+        parts.setdefault(cell["part"], []).append((cell, result))
+    tables = [
+        *_size_tables(parts.get("size", [])),
+        *_published_table(parts.get("published", [])),
+        *_speed_tables(parts.get("speed", [])),
+        *_training_tables(parts.get("training", [])),
+    ]
+    return {"experiment": NAME, "title": TITLE, "tables": tables, "tests": [], "notes": _notes(parts)}
+
+
+def _table(
+    name: str, title: str, unit: str, better: bool | None, columns: list[str], rows: list, plot: dict | None
+) -> dict:
+    return {
+        "id": f"{NAME}-{name}",
+        "title": title,
+        "unit": unit,
+        "higher_is_better": better,
+        "columns": columns,
+        "rows": rows,
+        "plot": plot,
+    }
+
+
+def _over_lengths() -> dict[str, Any]:
+    return {"kind": "lines", "x": "words of a sentence", "log_x": True, "log_y": True}
+
+
+def _size_tables(found: list[tuple[Cell, dict]]) -> list[dict[str, Any]]:
+    if not found:
+        return []
+    parameters = [
+        _row(cell["contender"], None, {"parameters": figure(result["parameters"] / 1e6, [cell.id])})
+        for cell, result in found
+    ]
+    operations = [
+        {
+            **_row(
+                cell["contender"],
+                how,
+                {
+                    length: figure(each["operations"] / int(length) / 1e6, [cell.id])
+                    for length, each in result[how].items()
+                },
+            ),
+            "label": f"{cell['contender']}, {how}",
+        }
+        for how in ("counted", "measured")
+        for cell, result in found
+        if result[how] and any(each["operations"] for each in result[how].values())
+    ]
+    return [
+        _table(
+            "parameters", "Parameters of the encoder", "millions", False, ["parameters"], parameters, {"kind": "bars"}
+        ),
+        _table(
+            "flops",
+            "Floating-point operations for a word, by words of its sentence",
+            "million operations",
+            False,
+            [*map(str, LENGTHS)],
+            operations,
+            _over_lengths(),
+        ),
+    ]
+
+
+def _published_table(found: list[tuple[Cell, dict]]) -> list[dict[str, Any]]:
+    rows = [
+        _row(name, None, {"operations": figure(operations / result["words"] / 1e6, [cell.id])}, contender=None)
+        for cell, result in found
+        for name, operations in result["operations"].items()
+    ]
+    title = "Floating-point operations for a word: published sizes, counted"
+    return (
+        [_table("published-flops", title, "million operations", False, ["operations"], rows, {"kind": "bars"})]
+        if rows
+        else []
+    )
+
+
+def _speed_tables(found: list[tuple[Cell, dict]]) -> list[dict[str, Any]]:
+    """Sorted by batch size: the encoder's speed, that from words to vectors, and memory."""
+    tables = []
+    for batch in sorted({cell["batch"] for cell, _ in found}):
+        of_batch = sorted((pair for pair in found if pair[0]["batch"] == batch), key=lambda pair: pair[0]["length"])
+        lengths = [str(cell["length"]) for cell, _ in of_batch]
+        sentences = f"{batch} sentence{'s' if batch > 1 else ''} at once"
+        for name, title, unit, better, value in (
+            ("encoder", "Encoder alone", "words/s", True, _encoder_speed),
+            ("words-in", "From words to vectors, making inputs included", "words/s", True, _whole_speed),
+            ("memory", "Peak memory above the weights", "MB", False, lambda words, each: each["peak_mb"]),
+        ):
+            rows = []
+            for contender in dict.fromkeys(one for _, result in of_batch for one in result["contenders"]):
+                if name == "encoder" and _is_look_up(contender, of_batch):
+                    continue
+                values = {
+                    str(cell["length"]): figure(value(result["words"], result["contenders"][contender]), [cell.id])
+                    for cell, result in of_batch
+                    if contender in result["contenders"]
+                }
+                rows.append(_row(contender, None, values))
+            tables.append(
+                _table(f"{name}-batch-{batch}", f"{title}, {sentences}", unit, better, lengths, rows, _over_lengths())
+            )
+    return sorted(
+        tables,
+        key=lambda table: ("encoder", "words-in", "memory").index(
+            table["id"].split("-batch")[0].removeprefix(f"{NAME}-")
+        ),
+    )
+
+
+def _is_look_up(contender: str, found: list[tuple[Cell, dict]]) -> bool:
+    return all(result["contenders"].get(contender, {}).get("look_up", False) for _, result in found)
+
+
+def _encoder_speed(words: int, each: dict[str, Any]) -> float:
+    return words / statistics.median(each["encoder"]["seconds"])
+
+
+def _whole_speed(words: int, each: dict[str, Any]) -> float:
+    return words / (statistics.median(each["encoder"]["seconds"]) + statistics.median(each["inputs"]["seconds"]))
+
+
+def _training_tables(found: list[tuple[Cell, dict]]) -> list[dict[str, Any]]:
+    tables = []
+    for cell, result in found:
+        columns = {"labels of words": "labels", "pretraining": "pretraining"}
+        rows = [
+            _row(
+                name,
+                None,
+                {
+                    column: figure(result["words"] / statistics.median(result[key][name]["seconds"]), [cell.id])
+                    for column, key in columns.items()
+                    if name in result[key]
+                },
+            )
+            for name in result["labels"]
+        ]
+        title = "Training speed: updates of the whole model"
+        tables.append(_table("training", title, "words/s", True, list(columns), rows, {"kind": "bars", "log_x": True}))
+    return tables[:1]
+
+
+def _row(label: str, group: str | None, values: dict[str, Any], contender: str | None = "") -> dict[str, Any]:
+    return {"label": label, "contender": label if contender == "" else contender, "group": group, "values": values}
+
+
+def _notes(parts: dict[str, list[tuple[Cell, dict]]]) -> list[str]:
+    notes = [
+        "Operations are those of matrix products and convolutions, a multiplication and an addition as two; counted from the "
+        "configuration, and measured by torch's FlopCounterMode on the plain form of the same model. ELMo computes each "
+        "distinct word of a batch once.",
+        "A sentence of more word pieces than a BERT has positions is computed in windows that overlap by half, so that every "
+        "piece has context on both sides.",
+        "Pretraining: ELMo predicts every word from both sides by its full softmax, BERT 15 % of its pieces and the next "
+        "sentence; both updates by AdamW. Static vectors are looked up and do not learn with a head; how they were trained is "
+        "not timed here.",
+    ]
+    timed = [result for name in ("speed", "training") for _, result in parts.get(name, [])]
+    if timed:
+        first = timed[0]
+        loads = [result["load_average"][0] for result in timed if result["load_average"]]
+        beside = [result["comparisons_running"] for result in timed if result["comparisons_running"] is not None]
+        notes.append(
+            f"Timed on {first['device']} with {first['threads']} thread(s), {first['clock']}, on {first['text']}; in turns, "
+            f"medians. Load average of the machine {min(loads, default=0):.1f} to {max(loads, default=0):.1f}; processes of this "
+            f"comparison at most {max(beside, default=1)}."
+        )
+    return notes

@@ -1,0 +1,90 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""How figures of a report are written, on the page and in Markdown alike, and its texts in English and Chinese."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+TEXTS = Path(__file__).resolve().parent / "texts"
+
+
+@cache
+def texts(name: str) -> dict[str, Any]:
+    """A file of texts/, read once."""
+    return json.loads((TEXTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def in_both(thing: Mapping[str, Any], kind: str, field: str = "title") -> dict[str, str]:
+    """A title or unit in English, as the report has it, and in Chinese, as far as texts/titles.zh.json knows it.
+
+    Args:
+        thing: a section, or a table.
+        kind: "sections", "tables" (found by their ids) or "units" (found by themselves).
+        field: where the English stands.
+    """
+    english = thing[field]
+    key = {"sections": thing.get("experiment"), "tables": thing.get("id"), "units": english}[kind]
+    return {"en": english, "zh": texts("titles.zh")[kind].get(key, english)}
+
+
+def flat(value: Any) -> str:
+    """A fact in one line: lists with commas, dictionaries as name and value."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {flat(one)}" for name, one in value.items() if one not in (None, [], {}, ""))
+    if isinstance(value, list | tuple):
+        return ("; " if any(isinstance(one, Mapping) for one in value) else ", ").join(map(flat, value))
+    return str(value)
+
+
+def keys_of(tests: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of what tests say, in the order they first say it; what is a list or a dictionary is left to report.json."""
+    keys = dict.fromkeys(key for test in tests for key, value in test.items() if not isinstance(value, list | dict))
+    return list(keys)
+
+
+def decimals_of(table: Mapping[str, Any]) -> int:
+    """Digits behind the point, the same in a whole table: about three that count in its largest value."""
+    values = [abs(cell["value"]) for cell in values_of(table)]
+    values = [value for value in values if math.isfinite(value)]
+    return decimals_for(max(values, default=0.0))
+
+
+def decimals_for(largest: float) -> int:
+    """Digits behind the point of numbers up to `largest`."""
+    return 0 if largest >= 1000 else 1 if largest >= 10 else 2 if largest >= 2 else 3
+
+
+def values_of(table: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """All figures of a table that were measured."""
+    for row in table["rows"]:
+        for cell in row["values"].values():
+            if cell is not None and cell.get("value") is not None:
+                yield cell
+
+
+def written(number: float | int, decimals: int | None = None) -> str:
+    """A number for people, with so many digits behind the point."""
+    if isinstance(number, int) and decimals is None:
+        return f"{number:,}"
+    if not math.isfinite(number):
+        return "–"
+    digits = decimals_for(abs(number)) if decimals is None else decimals
+    text = f"{number:,.{digits}f}"
+    return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+
+
+def best_of(table: Mapping[str, Any]) -> dict[str, set[float]]:
+    """The best value of each column, where more or less is better and more than one row was measured."""
+    better = table.get("higher_is_better")
+    if better is None:
+        return {}
+    best = {}
+    for column in table["columns"]:
+        cells = [row["values"].get(column) for row in table["rows"]]
+        values = [cell["value"] for cell in cells if cell is not None and cell.get("value") is not None]
+        if len(values) > 1:
+            best[column] = {max(values) if better else min(values)}
+    return best

@@ -1,0 +1,277 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""Tables of a comparison as pictures: bars, lines and radars by matplotlib, as SVG elements that stand inside a page.
+
+Widths are those of a phone, so that letters keep their size there. Ink has the colour of the text around it, light or
+dark; models have the same colour in every picture.
+"""
+
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+# Told apart by colour-blind readers too (Okabe and Ito), readable on white and on black.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
+DASHES = ("-", "--", ":", "-.")
+HATCHES = ("", "////", "....", "xxxx")
+MARKERS = ("o", "s", "^", "D", "v")
+INK, LINE = "#010203", "#040506"  # stand for colours of the page, put in afterwards
+WIDTH = 4.9  # inches: 353 units of the picture, about the pixels of a phone
+BAR = 0.145  # inches
+MOST_BARS = 6  # rows drawn as bars; more of them are points on a line
+STYLE = {
+    "svg.fonttype": "none",  # letters as letters: small, searchable, read aloud
+    "font.family": "sans-serif",
+    "font.size": 9.5,
+    "axes.titlesize": 10,
+    "hatch.linewidth": 0.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": LINE,
+    "grid.linewidth": 0.5,
+}
+
+
+def can_draw() -> bool:
+    """Whether matplotlib, the extra `plot`, is installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def colours_of(contenders: Sequence[str]) -> dict[str, str]:
+    """A colour for every model, by its place."""
+    return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(contenders)}
+
+
+def draw(table: Mapping[str, Any], colours: Mapping[str, str]) -> str | None:
+    """The picture that `table["plot"]` asks for, as an SVG element; None if it asks for none or holds no value.
+
+    Args:
+        table: rows, columns and values as a section of a report has them.
+        colours: of each contender, from `colours_of`; rows of others get what is left.
+    Raises:
+        ValueError: the kind of picture is none of bars, lines and radar.
+    """
+    plot = table.get("plot")
+    rows = [row for row in table["rows"] if any(_value(row, column) is not None for column in table["columns"])]
+    if not plot or not rows:
+        return None
+    kind = plot["kind"]
+    if kind not in _DRAWN:
+        raise ValueError(
+            f"table {table['id']}: a picture of kind {kind!r} is not known; there are {', '.join(_DRAWN)}"
+        )
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    wanted = plot.get("x")
+    columns = [name for name in wanted if name in table["columns"]] if isinstance(wanted, list | tuple) else []
+    columns = columns or [name for name in table["columns"] if any(_value(row, name) is not None for row in rows)]
+    if kind == "radar" and len(columns) < 3:
+        kind = "bars"  # two spokes make no surface
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": table["id"]}):  # same table, same picture
+        figure = Figure(layout="constrained")
+        _DRAWN[kind](figure, table, rows, columns, _looks(rows, colours))
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    return _inline(buffer.getvalue(), table)
+
+
+def _value(row: Mapping[str, Any], column: str) -> float | None:
+    cell = row["values"].get(column)
+    value = None if cell is None else cell.get("value")
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _range(row: Mapping[str, Any], column: str) -> tuple[float, float]:
+    """How far the interval, or one standard deviation, reaches below and above the value; zeros without either."""
+    cell, value = row["values"][column], row["values"][column]["value"]
+    if cell.get("interval"):
+        low, high = cell["interval"]
+        return max(0.0, value - low), max(0.0, high - value)
+    return (cell.get("sd") or 0.0,) * 2
+
+
+def _looks(rows: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Colour, dash, hatch and marker of each row: the colour is its model's, the rest tells its rows apart."""
+    given = dict(colours)
+    seen: dict[str, int] = {}
+    looks = []
+    for row in rows:
+        name = row.get("contender") or row["label"]
+        colour = given.setdefault(name, COLOURS[len(given) % len(COLOURS)])
+        place = seen.get(name, 0)
+        seen[name] = place + 1
+        looks.append(
+            {
+                "colour": colour,
+                "dash": DASHES[place % len(DASHES)],
+                "hatch": HATCHES[place % len(HATCHES)],
+                "marker": MARKERS[place % len(MARKERS)],
+            }
+        )
+    return looks
+
+
+def _bars(figure, table, rows, columns, looks) -> None:
+    """Lying bars, a group for each column: names of any length are readable, and the width is a phone's."""
+    if len(columns) == 1 and len(rows) > 1:
+        groups, bars = (
+            [row["label"] for row in rows],
+            [[(row, columns[0], look)] for row, look in zip(rows, looks, strict=True)],
+        )
+    else:
+        groups, bars = (
+            columns,
+            [[(row, name, look) for row, look in zip(rows, looks, strict=True)] for name in columns],
+        )
+    as_points = max(map(len, bars)) > MOST_BARS
+    height = 0.27 * len(groups) if as_points else sum(len(group) * BAR + 0.12 for group in bars)
+    figure.set_size_inches(WIDTH, height + 0.75 + 0.2 * math.ceil(len(rows) / 2) * (len(groups) != len(rows)))
+    axes = figure.add_subplot()
+    for place, group in enumerate(bars):
+        thick = 0.8 / len(group)
+        for number, (row, column, look) in enumerate(group):
+            value = _value(row, column)
+            if value is None:
+                continue
+            below, above = _range(row, column)
+            y = place if as_points else place + (number - (len(group) - 1) / 2) * thick
+            error = [[below], [above]] if below or above else None
+            if as_points:
+                axes.errorbar(value, y, xerr=error, fmt=look["marker"], color=look["colour"], ms=4, elinewidth=0.8)
+            else:
+                axes.barh(y, value, thick * 0.94, color=look["colour"], hatch=look["hatch"], ec="#ffffff", lw=0.3)
+                if error:
+                    axes.errorbar(value, y, xerr=error, fmt="none", ecolor=INK, elinewidth=0.9, capsize=0)
+    axes.set_yticks(range(len(groups)), groups)
+    axes.set_ylim(len(groups) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0)
+    if table["plot"].get("log_x"):
+        axes.set_xscale("log")
+    axes.set_xlabel(_unit(table))
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    if len(groups) != len(rows) or len(columns) > 1:
+        _legend(figure, rows, looks, "points" if as_points else "bars")
+
+
+def _lines(figure, table, rows, columns, looks) -> None:
+    """A line for each row over columns that are numbers; over names, in their order."""
+    plot = table["plot"]
+    numbers = [_number(column) for column in columns]
+    numeric = all(number is not None for number in numbers) and len(set(numbers)) == len(numbers)
+    places: list[float] = (
+        [float(number) for number in numbers if number is not None] if numeric else list(range(len(columns)))
+    )
+    figure.set_size_inches(WIDTH, 3.1 + 0.2 * math.ceil(len(rows) / 2))
+    axes = figure.add_subplot()
+    for row, look in zip(rows, looks, strict=True):
+        points = [(x, column) for x, column in zip(places, columns, strict=True) if _value(row, column) is not None]
+        x = [place for place, _ in points]
+        y = [_value(row, column) for _, column in points]
+        below, above = zip(*(_range(row, column) for _, column in points), strict=True)
+        axes.plot(x, y, look["dash"], color=look["colour"], marker=look["marker"], ms=3.5, lw=1.5)
+        if any(below) or any(above):
+            low = [value - reach for value, reach in zip(y, below, strict=True)]
+            high = [value + reach for value, reach in zip(y, above, strict=True)]
+            axes.fill_between(x, low, high, color=look["colour"], alpha=0.15, lw=0)
+    if numeric and plot.get("log_x"):
+        _log_axis(axes, places)
+    axes.set_xticks(places, columns, rotation=0 if sum(map(len, columns)) < 44 else 45)
+    axes.minorticks_off()
+    if plot.get("log_y"):
+        axes.set_yscale("log")
+    if isinstance(plot.get("x"), str):
+        axes.set_xlabel(plot["x"])
+    axes.set_ylabel(_unit(table))
+    axes.grid()
+    axes.spines[["top", "right"]].set_visible(False)
+    _legend(figure, rows, looks, "lines")
+
+
+def _log_axis(axes, places: Sequence[float]) -> None:
+    if min(places) > 0:
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=min(place for place in places if place > 0))
+
+
+def _radar(figure, table, rows, columns, looks) -> None:
+    """A spoke for each column, a closed line for each row; the middle is zero, or the least value if that is below."""
+    figure.set_size_inches(WIDTH, WIDTH * 0.92 + 0.2 * math.ceil(len(rows) / 2))
+    axes = figure.add_subplot(projection="polar")
+    angles = [2 * math.pi * place / len(columns) for place in range(len(columns))]
+    least = 0.0
+    for row, look in zip(rows, looks, strict=True):
+        values = [_value(row, column) for column in columns]
+        shown = [math.nan if value is None else value for value in values]
+        least = min([least, *(value for value in values if value is not None)])
+        axes.plot([*angles, angles[0]], [*shown, shown[0]], look["dash"], color=look["colour"], lw=1.5)
+        axes.fill([*angles, angles[0]], [*shown, shown[0]], color=look["colour"], alpha=0.08)
+    axes.set_theta_offset(math.pi / 2)
+    axes.set_theta_direction(-1)
+    axes.set_rlim(bottom=least)
+    axes.set_xticks(angles, [name.replace(" ", "\n", 1) if len(name) > 12 else name for name in columns], fontsize=8)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.spines["polar"].set_color(LINE)
+    axes.set_title(_unit(table), fontsize=9)
+    _legend(figure, rows, looks, "lines")
+
+
+def _legend(figure, rows, looks, kind: str) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Any] = []
+    for row, look in zip(rows, looks, strict=True):
+        if kind == "bars":
+            handles.append(
+                Patch(facecolor=look["colour"], hatch=look["hatch"], edgecolor="#ffffff", lw=0.3, label=row["label"])
+            )
+        else:
+            dash = look["dash"] if kind == "lines" else "none"
+            handles.append(
+                Line2D([], [], color=look["colour"], ls=dash, marker=look["marker"], ms=4, label=row["label"])
+            )
+    columns = 2 if max(len(row["label"]) for row in rows) < 26 else 1
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+
+
+def _unit(table: Mapping[str, Any]) -> str:
+    better = {True: " (more is better)", False: " (less is better)"}.get(table.get("higher_is_better"), "")
+    return f"{table['unit']}{better}"
+
+
+def _number(column: str) -> float | None:
+    """The number that a column is called by, with or without a unit; None for names, ranges and open ends."""
+    found = re.fullmatch(r"(-?\d[\d,]*\.?\d*)(?:\s*(?:%|[A-Za-z]+))?", str(column).strip())
+    return float(found[1].replace(",", "")) if found else None
+
+
+def _inline(svg: str, table: Mapping[str, Any]) -> str:
+    """The SVG element alone, with a name, ids that no other picture has, and no more digits than a screen shows."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), svg)
+    own = re.sub(r"\W+", "-", table["id"])
+    svg = re.sub(r'\bid="', f'id="{own}-', svg)
+    svg = svg.replace("url(#", f"url(#{own}-").replace('xlink:href="#', f'href="#{own}-')
+    box = re.search(r'viewBox="[^"]+"', svg)
+    assert box is not None  # matplotlib always writes one
+    name = f'role="img" aria-label="{escape(table["title"], quote=True)}"'
+    svg = re.sub(r"<svg[^>]*>", f'<svg xmlns="http://www.w3.org/2000/svg" {box[0]} {name}>', svg, count=1)
+    svg = svg.replace(INK, "currentColor").replace(LINE, "var(--line)")
+    return re.sub(r"\s*\n\s*", "\n", svg).strip()
+
+
+_DRAWN = {"bars": _bars, "lines": _lines, "radar": _radar}
