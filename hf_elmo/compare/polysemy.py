@@ -256,23 +256,23 @@ def _merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _tests(results: list[tuple[Cell, dict]]) -> list[dict[str, Any]]:
-    """Is the AUC of the highest layer above chance, over the words of each group?"""
+    """Each layer that knows context against the layer that does not, and against static vectors, over words."""
     tests = []
     for cell, result in results:
-        for name, group in result["groups"].items():
-            for layer in result["layers"][1:]:
-                values = group["layers"][layer][AUC]
-                outcome = paired_test(values, np.full(len(values), 0.5))
-                what = f"AUC, {name}"
-                tests.append(
-                    {
-                        "a": f"{cell['contender']}, {layer}",
-                        "b": "chance (0.5)",
-                        **outcome,
-                        "cells": [cell.id],
-                        "what": what,
-                    }
-                )
+        lowest, *above = result["layers"]
+        static = [
+            (other, theirs)
+            for other, theirs in results
+            if len(theirs["layers"]) == 1 and other["text"] == cell["text"] and other != cell
+        ]
+        for layer in above:
+            for other, theirs in [(cell, result), *static]:
+                floor = lowest if other == cell else theirs["layers"][0]
+                for name, group in result["groups"].items():
+                    outcome = paired_test(group["layers"][layer][AUC], theirs["groups"][name]["layers"][floor][AUC])
+                    sides = {"a": f"{cell['contender']}, {layer}", "b": f"{other['contender']}, {floor}"}
+                    ids = sorted({cell.id, other.id})
+                    tests.append({"table": f"{NAME}-auc", "column": name, **sides, **outcome, "cells": ids})
     for test, adjusted in zip(tests, holm([test["p"] for test in tests]), strict=True):
         test["p_holm"] = adjusted
     return tests

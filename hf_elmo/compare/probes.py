@@ -195,9 +195,8 @@ def _tests(by_contender: dict[str, list[tuple[Cell, dict]]]) -> list[dict[str, A
                 rest = [unpack_bits(result["right"][key], result["words"]) for _, _, _, result in pairs]
                 outcome = paired_test(np.stack(ours), np.stack(rest))
                 ids = sorted({each.id for cell, _, theirs_cell, _ in pairs for each in (cell, theirs_cell)})
-                tests.append(
-                    {"a": f"{name}, {layer}", "b": f"{other}, {key}", **outcome, "cells": ids, "what": "right tags"}
-                )
+                sides = {"table": NAME, "column": ALL, "a": f"{name}, {layer}", "b": f"{other}, {key}"}
+                tests.append({**sides, **outcome, "cells": ids})
     for test, adjusted in zip(tests, holm([test["p"] for test in tests]), strict=True):
         test["p_holm"] = adjusted
     return tests

@@ -231,8 +231,13 @@ def _tests(systems: list[System], baseline: np.ndarray) -> list[dict[str, Any]]:
 
 
 def _test(system: System, name: str, right: np.ndarray, cells: list[str]) -> dict[str, Any]:
-    outcome = paired_test(system.right, right)
-    return {"a": system.label, "b": name, **outcome, "cells": sorted({*system.cells, *cells}), "what": "right senses"}
+    ambiguous = unpack_bits(system.result["ambiguous"], system.result["items"])
+    sides = {"table": NAME, "column": AMBIGUOUS, "a": system.label, "b": name}
+    return {
+        **sides,
+        **paired_test(system.right[ambiguous], right[ambiguous]),
+        "cells": sorted({*system.cells, *cells}),
+    }
 
 
 def _verdicts(tests: list[dict[str, Any]]) -> list[str]:

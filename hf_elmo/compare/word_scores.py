@@ -3,10 +3,13 @@
 
 import functools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from hf_elmo.conversion.verify import quiet
 from hf_elmo.evaluation.models import LoadedModel, load_language_model
 
 # How a score of a word is to be read; on the page beside each.
@@ -20,10 +23,27 @@ METHODS = {
 Sentences = Sequence[Sequence[str]]
 
 
+def has_language_model(name: str) -> bool:
+    """Whether a contender predicts words: static vectors and planted differences of vectors do not."""
+    from hf_elmo.compare.contenders import SHUFFLED, STATIC, STATIC_VECTORS
+
+    return not name.startswith((SHUFFLED, STATIC)) and name not in STATIC_VECTORS
+
+
+def language_model_of(context: Any, name: str) -> LoadedModel:
+    """The contender's model with its softmax, kept for the next cell; see `load_language_model` for what is raised.
+
+    Args:
+        context: `hf_elmo.compare.running.Context`.
+        name: of a contender, "copy:" before it or not.
+    """
+    return _loaded(context.contender(name).spec, str(context.device))
+
+
 @functools.lru_cache(maxsize=2)
-def language_model(name: str, device: str) -> LoadedModel:
-    """The model with its softmax, kept for the next cell; see `load_language_model` for what is raised."""
-    return load_language_model(name, device=device)
+def _loaded(spec: str, device: str) -> LoadedModel:
+    with quiet():  # heads that are not needed here
+        return load_language_model(spec, device=device)
 
 
 @torch.no_grad()
@@ -104,10 +124,17 @@ def masked_word_scores(
         rows = torch.arange(len(batch), device=model.device)
         chosen = torch.tensor([places[row] for row in batch], device=model.device)
         wanted = torch.tensor([targets[row] for row in batch], device=model.device)
-        logits = model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]).logits[rows, chosen]
+        logits = _logits(model, padded["input_ids"], padded["attention_mask"], rows, chosen)
         log_probs = logits.double().log_softmax(dim=-1)[rows, wanted].cpu().numpy()
         np.add.at(scores, [owners[row] for row in batch], log_probs)
     return scores
+
+
+def _logits(model: Any, ids: Tensor, mask: Tensor, rows: Tensor, places: Tensor) -> Tensor:
+    """(B, V) at one place of each row; of BERT, the head computes no other."""
+    if hasattr(model, "bert") and hasattr(model, "cls"):
+        return model.cls(model.bert(ids, attention_mask=mask).last_hidden_state[rows, places])
+    return model(input_ids=ids, attention_mask=mask).logits[rows, places]
 
 
 def word_scores(loaded: LoadedModel, sentences: Sentences, positions: Sequence[int]) -> dict[str, np.ndarray]:
@@ -135,4 +162,11 @@ def _batches(lengths: list[int], max_batch_words: int) -> Iterator[list[int]]:
         yield batch
 
 
-__all__ = ["METHODS", "elmo_word_scores", "language_model", "masked_word_scores", "word_scores"]
+__all__ = [
+    "METHODS",
+    "elmo_word_scores",
+    "has_language_model",
+    "language_model_of",
+    "masked_word_scores",
+    "word_scores",
+]
