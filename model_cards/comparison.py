@@ -1,0 +1,147 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""Rows of the table "ELMo or BERT?": speeds of the benchmarks, and every table of `hf-elmo compare` once it was run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .facts import Texts
+from .numbers import Number, Results, rounded, shown
+
+ROWS = Path(__file__).resolve().parent / "comparisons.yaml"
+REPORT = "comparison/report.json"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured question to an ELMo and a BERT.
+
+    Attributes:
+        question: what was measured, and between which models.
+        elmo, bert: the two values.
+        higher_is_better: whether the larger one wins.
+        unit: of both.
+        source: file, as Markdown.
+        intervals: of the two values, each (low, high), where the result has them: of the report's figures, or the slowest
+            and fastest runs.
+    """
+
+    question: Texts
+    elmo: Number
+    bert: Number
+    higher_is_better: bool
+    unit: Texts
+    source: str
+    intervals: tuple[tuple[float, float], tuple[float, float]] | None = None
+
+    @property
+    def winner(self) -> str:
+        """Who wins: "elmo", "bert", or "none" if the values are equal or their intervals overlap."""
+        if self.intervals is not None:
+            (low, high), (other_low, other_high) = self.intervals
+            if low <= other_high and other_low <= high:
+                return "none"
+        if self.elmo.value == self.bert.value:
+            return "none"
+        return "elmo" if (self.elmo.value > self.bert.value) == self.higher_is_better else "bert"
+
+    def cell(self, side: str) -> str:
+        """A value as it stands in the table, bold if it wins."""
+        number, index = (self.elmo, 0) if side == "elmo" else (self.bert, 1)
+        digits = 0 if abs(number.value) >= 100 else 1 if abs(number.value) >= 10 else 3
+        text = rounded(number, digits)
+        if self.intervals is not None:
+            text += shown(" ({:,.{digits}f}–{:,.{digits}f})".format(*self.intervals[index], digits=digits))
+        return f"**{text}**" if self.winner == side else text
+
+
+def comparison_rows(results: Results, path: Path = ROWS) -> list[Row]:
+    """Rows of the comparison's report, if there is one, and of the benchmarks; a benchmark that was not run has none.
+
+    Raises:
+        OSError, ValueError: a file is there but lacks what a row names.
+    """
+    rows = report_rows(results) if results.has(REPORT) else []
+    for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
+        if results.has(entry["file"]):
+            rows.append(_speed_row(results, entry))
+    return rows
+
+
+def _speed_row(results: Results, entry: Mapping[str, Any]) -> Row:
+    """Words per second of the median run, and of the slowest and the fastest."""
+    file, speeds, ranges = entry["file"], [], []
+    for side in ("elmo", "bert"):
+        speed = results.number(file, f"{entry[side]}.words_per_second")
+        median, least, most = (
+            results.number(file, f"{entry[side]}.{name}").value for name in ("median", "min", "max")
+        )
+        speeds.append(speed)
+        ranges.append((speed.value * median / most, speed.value * median / least))
+    question, unit, source = entry["question"], entry["unit"], f"`{file}`"
+    return Row(question, speeds[0], speeds[1], entry["higher_is_better"], unit, source, (ranges[0], ranges[1]))
+
+
+def report_rows(results: Results) -> list[Row]:
+    """One row for each table of report.json that ranks an ELMo and a BERT: its first column, each side's best row.
+
+    Where a contender has several rows (its layers, frozen and tuned), both sides show their best: the question then says
+    so. Tables without an order of better and worse, and rows of groups that only one side has, are left out.
+
+    Raises:
+        ValueError: the report names no ELMo or no BERT.
+    """
+    report = results.read(REPORT)
+    contenders = report.get("facts", {}).get("contenders", [])
+    names = {kind: [item["name"] for item in contenders if item.get("kind") == kind] for kind in ("elmo", "bert")}
+    if not names["elmo"] or not names["bert"]:
+        raise ValueError(f"{results.folder / REPORT} compares no ELMo with a BERT: its facts name no such contenders")
+    sides = {kind: next((name for name in found if ":" not in name), found[0]) for kind, found in names.items()}
+    rows = []
+    for section in report["sections"]:
+        for table in section["tables"]:
+            if table.get("higher_is_better") is not None and table["columns"]:
+                rows += _row_of_table(section, table, sides)
+    return rows
+
+
+def _row_of_table(section: Mapping[str, Any], table: Mapping[str, Any], sides: Mapping[str, str]) -> list[Row]:
+    column, higher = table["columns"][0], table["higher_is_better"]
+    best, several = {}, False
+    for side, name in sides.items():
+        found = [row for row in table["rows"] if row.get("contender") == name and row["values"].get(column)]
+        if not found:
+            return []
+        several |= len(found) > 1
+        best[side] = _best(found, column, higher)
+    figures = {side: row["values"][column] for side, row in best.items()}
+    numbers = {
+        side: Number(figures[side]["value"], frozenset({f"{REPORT}: {table['id']}, {best[side]['label']}, {column}"}))
+        for side in sides
+    }
+    bounds = [figures[side].get("interval") for side in ("elmo", "bert")]
+    what = f"{shown(table['title'])}: {shown(column)}"
+    labels = ", ".join(shown(best[side]["label"]) for side in ("elmo", "bert"))
+    question = {
+        "en": what + (f" (best of several rows each: {labels})" if several else f" ({labels})"),
+        "zh": what + (f"（各取最好的一行：{labels}）" if several else f"（{labels}）"),
+    }
+    unit = shown(table.get("unit") or "")
+    return [
+        Row(
+            question,
+            numbers["elmo"],
+            numbers["bert"],
+            higher,
+            {"en": unit, "zh": unit},
+            f"`{REPORT}`",
+            None if None in bounds else tuple((low, high) for low, high in bounds),  # type: ignore[arg-type]
+        )
+    ]
+
+
+def _best(rows: Sequence[Mapping[str, Any]], column: str, higher: bool) -> Mapping[str, Any]:
+    return (max if higher else min)(rows, key=lambda row: row["values"][column]["value"])
