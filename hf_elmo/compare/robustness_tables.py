@@ -1,0 +1,292 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""Tables, tests and notes of `hf_elmo.compare.robustness`: scores left, points lost, words changed, worst cases."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from hf_elmo.compare.cells import Cell, figure
+from hf_elmo.compare.robustness import unpack_counts
+from hf_elmo.compare.robustness_vectors import BANDS
+from hf_elmo.compare.statistics import LEVEL, bootstrap_interval, holm, mean_sd, paired_test
+from hf_elmo.compare.tasks import TASKS
+from hf_elmo.compare.transformations import SHARES, STRENGTHS, TRANSFORMATIONS
+
+Results = Sequence[tuple[Cell, dict[str, Any]]]
+
+UNCHANGED = "unchanged"
+SHARE_NAMES = {strength: f"{share:.0%}".replace("%", " %") for strength, share in SHARES.items()}
+FAMILIES = list(dict.fromkeys(transformation.family for transformation in TRANSFORMATIONS.values()))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Right answers of one contender on one task, in percent of all; a mean over sentences is the score."""
+
+    contender: str
+    cells: list[str]
+    digest: str
+    clean: np.ndarray  # (seeds, sentences)
+    changed: dict[tuple[str, int], np.ndarray]  # (transformation, strength) -> the same
+
+    def lost(self, names: Sequence[str], strength: int) -> np.ndarray:
+        """Points lost, (seeds, sentences): mean over transformations."""
+        return self.clean - np.mean([self.changed[name, strength] for name in names], axis=0)
+
+    def figure(self, items: np.ndarray) -> dict[str, Any]:
+        """Mean over seeds and sentences, its deviation over seeds and its 95 % interval over sentences."""
+        mean, sd = mean_sd(list(items.mean(axis=1)))
+        return figure(mean, self.cells, sd=sd, interval=bootstrap_interval(items), n=items.shape[1])
+
+
+def scores_of(results: Results) -> Scores:
+    """All seeds of one contender on one task."""
+    per_seed = []
+    for _, result in results:
+        weights = unpack_counts(result["weights"])
+        # Sentences have different numbers of words; so weighted, their mean is the share of all words.
+        scale = 100 * len(weights) / max(1, int(weights.sum()))
+        clean = unpack_counts(result["clean"])
+        changed = {
+            (name, strength): scale * (clean - unpack_counts(by_strength[str(strength)]["lost"]))
+            for name, by_strength in result["changed"].items()
+            for strength in STRENGTHS
+        }
+        per_seed.append((scale * clean, changed))
+    return Scores(
+        contender=results[0][0]["contender"],
+        cells=[cell.id for cell, _ in results],
+        digest=results[0][1]["digest"],
+        clean=np.stack([clean for clean, _ in per_seed]),
+        changed={key: np.stack([changed[key] for _, changed in per_seed]) for key in per_seed[0][1]},
+    )
+
+
+def label_tables(results: Results) -> tuple[list[dict], list[dict], list[str]]:
+    """Tables, tests and notes of the labels, task by task."""
+    tables: list[dict[str, Any]] = []
+    tests: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for task in dict.fromkeys(cell["task"] for cell, _ in results):
+        of_task = sorted((pair for pair in results if pair[0]["task"] == task), key=lambda pair: pair[0]["seed"])
+        names = dict.fromkeys(cell["contender"] for cell, _ in results if cell["task"] == task)
+        scores = [scores_of([pair for pair in of_task if pair[0]["contender"] == name]) for name in names]
+        tables += [_score_table(task, scores, strength) for strength in reversed(STRENGTHS)]
+        tables += [_loss_table(task, scores), _strength_table(task, scores), _size_table(task, of_task)]
+        tests += _tests(task, scores)
+        notes += _worst_cases(task, of_task, scores)
+    if results:
+        notes = [*_explanations(results), *notes]
+    return tables, tests, notes
+
+
+def _unit(task: str) -> str:
+    return "accuracy of words, %" if TASKS[task].kind == "tagging" else "accuracy of texts, %"
+
+
+def _score_table(task: str, scores: list[Scores], strength: int) -> dict[str, Any]:
+    """What is left of the score under each transformation; a radar where all words change."""
+    rows = []
+    for one in scores:
+        values = {UNCHANGED: one.figure(one.clean)}
+        values |= {name: one.figure(one.changed[name, strength]) for name in TRANSFORMATIONS}
+        rows.append({"label": one.contender, "contender": one.contender, "group": None, "values": values})
+    return {
+        "id": f"robustness-{task}-{strength}",
+        "title": f"{TASKS[task].title}: score where {SHARE_NAMES[strength]} of the words that can change do",
+        "unit": _unit(task),
+        "higher_is_better": True,
+        "columns": [UNCHANGED, *TRANSFORMATIONS],
+        "rows": rows,
+        "plot": {"kind": "radar", "x": [UNCHANGED, *TRANSFORMATIONS], "log_x": False} if strength == 3 else None,
+    }
+
+
+def _loss_table(task: str, scores: list[Scores]) -> dict[str, Any]:
+    rows = [
+        {
+            "label": one.contender,
+            "contender": one.contender,
+            "group": None,
+            "values": {name: one.figure(one.lost([name], 3)) for name in TRANSFORMATIONS},
+        }
+        for one in scores
+    ]
+    return {
+        "id": f"robustness-{task}-loss",
+        "title": f"{TASKS[task].title}: points lost where all words that can change do",
+        "unit": "points of accuracy lost",
+        "higher_is_better": False,
+        "columns": list(TRANSFORMATIONS),
+        "rows": rows,
+        "plot": {"kind": "bars", "x": list(TRANSFORMATIONS), "log_x": False},
+    }
+
+
+def _strength_table(task: str, scores: list[Scores]) -> dict[str, Any]:
+    rows = [
+        {
+            "label": one.contender,
+            "contender": one.contender,
+            "group": None,
+            "values": {
+                SHARE_NAMES[strength]: one.figure(one.lost(list(TRANSFORMATIONS), strength)) for strength in STRENGTHS
+            },
+        }
+        for one in scores
+    ]
+    return {
+        "id": f"robustness-{task}-strengths",
+        "title": f"{TASKS[task].title}: points lost, mean over all transformations",
+        "unit": "points of accuracy lost",
+        "higher_is_better": False,
+        "columns": list(SHARE_NAMES.values()),
+        "rows": rows,
+        "plot": {"kind": "lines", "x": "share of the words that can change which do", "log_x": False},
+    }
+
+
+def _size_table(task: str, results: Results) -> dict[str, Any]:
+    """How many words change: the same for every contender, as the sentences and the seeds are."""
+    first = results[0][0]["contender"]
+    own = [(cell, result) for cell, result in results if cell["contender"] == first]
+    rows = []
+    for name in TRANSFORMATIONS:
+        values = {}
+        for strength, column in SHARE_NAMES.items():
+            shares = [100 * result["changed"][name][str(strength)]["words"] / result["all_words"] for _, result in own]
+            mean, sd = mean_sd(shares)
+            values[column] = figure(mean, [cell.id for cell, _ in own], sd=sd, n=own[0][1]["all_words"])
+        rows.append({"label": name, "contender": None, "group": TRANSFORMATIONS[name].family, "values": values})
+    return {
+        "id": f"robustness-{task}-size",
+        "title": f"{TASKS[task].title}: words that change, at the three strengths",
+        "unit": "% of all words",
+        "higher_is_better": None,
+        "columns": list(SHARE_NAMES.values()),
+        "rows": rows,
+        "plot": None,
+    }
+
+
+def _tests(task: str, scores: list[Scores]) -> list[dict[str, Any]]:
+    """Whether two contenders lose differently where all words that can change do: over all, and by family."""
+    found: list[dict[str, Any]] = []
+    groups = {"all": list(TRANSFORMATIONS)}
+    groups |= {family: [name for name, one in TRANSFORMATIONS.items() if one.family == family] for family in FAMILIES}
+    for a, b in combinations(scores, 2):
+        if a.digest != b.digest or a.clean.shape != b.clean.shape:
+            continue  # other samples, or a seed is not there yet
+        for group, names in groups.items():
+            outcome = paired_test(a.lost(names, 3), b.lost(names, 3))
+            where = {"table": f"robustness-{task}-loss", "column": group}
+            cells = [*a.cells, *b.cells]
+            found.append({**where, "a": a.contender, "b": b.contender, **outcome, "cells": cells})
+    for test, adjusted in zip(found, holm([test["p"] for test in found]), strict=True):
+        test["p_holm"] = adjusted
+        test["significant"] = adjusted < LEVEL
+    return found
+
+
+def _explanations(results: Results) -> list[str]:
+    first = results[0][1]
+    return [
+        f"{len(TRANSFORMATIONS)} transformations of words, which keep their number, so that every label stays where it "
+        f"was; python -m hf_elmo.compare.transformations shows an example of each. Of the words that one can change, "
+        f"{', '.join(SHARE_NAMES.values())} are; how many words of the text that is, the tables of sizes tell.",
+        f"The task networks are trained on {first['train']:,} clean sentences, as those of the section on quality, and "
+        f"scored on {first['sentences']:,} dev sentences before and after. Intervals are 95 % bootstrap intervals over these sentences.",
+        "Points lost are of each contender's own clean score: one that is bad to begin with has less to lose.",
+    ]
+
+
+def _worst_cases(task: str, results: Results, scores: list[Scores]) -> list[str]:
+    """A sentence that lost most for each family, under the transformation of it that costs most, contenders in turn."""
+    shown = []
+    for place, family in enumerate(FAMILIES):
+        one = scores[place % len(scores)]
+        names = [name for name, transformation in TRANSFORMATIONS.items() if transformation.family == family]
+        names.sort(key=lambda name: -one.lost([name], 3).mean())
+        cases = [case for cell, result in results if cell["contender"] == one.contender for case in result["worst"]]
+        cases.sort(
+            key=lambda case: names.index(case["transformation"]) if case["transformation"] in names else len(names)
+        )
+        if cases and cases[0]["transformation"] in names:
+            shown.append(f"Worst case, {TASKS[task].title}, {one.contender}, {_told(cases[0])}")
+    return shown
+
+
+def _told(case: dict[str, Any]) -> str:
+    lost = ", ".join(f"{word + ' ' if word else ''}{gold} → {found}" for word, gold, found in case["lost"])
+    return f"{case['transformation']}: “{case['before']}” as “{case['after']}”: {lost}."
+
+
+# ------------------------------------------------------------------------------------------------------------ vectors
+
+
+def vector_tables(results: Results) -> list[dict[str, Any]]:
+    """Cosines by distance from the changed word for each layer, and of the changed word by transformation."""
+    if not results:
+        return []
+    rows = [
+        {
+            "label": f"{cell['contender']}, {layer}",
+            "contender": cell["contender"],
+            "group": layer,
+            "values": {
+                band: figure(value["value"], [cell.id], interval=value["interval"], n=value["n"])
+                for band, value in zip(result["bands"], result["all"][number], strict=True)
+                if value is not None
+            },
+        }
+        for cell, result in results
+        for number, layer in enumerate(result["layers"])
+    ]
+    top = [
+        {
+            "label": f"{cell['contender']}, {result['layers'][-1]}",
+            "contender": cell["contender"],
+            "group": result["layers"][-1],
+            "values": dict(_top_cosines(cell, result)),
+        }
+        for cell, result in results
+    ]
+    common = {"unit": "cosine of a word's vectors before and after", "higher_is_better": True}
+    return [
+        {
+            "id": "robustness-vectors",
+            "title": "One word of a sentence changes: its vector, and those of words so many steps away",
+            **common,
+            "columns": list(BANDS),
+            "rows": rows,
+            "plot": {"kind": "lines", "x": "steps from the changed word", "log_x": False},
+        },
+        {
+            "id": "robustness-vectors-changed",
+            "title": "The changed word's own vector in the highest layer, by transformation",
+            **common,
+            "columns": list(TRANSFORMATIONS),
+            "rows": top,
+            "plot": {"kind": "radar", "x": list(TRANSFORMATIONS), "log_x": False},
+        },
+    ]
+
+
+def _top_cosines(cell: Cell, result: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, found in result["transformations"].items():
+        value = found["cosine"][-1][0]
+        if value is not None:
+            yield name, figure(value, [cell.id], n=found["sentences"])
+
+
+def vector_notes(results: Results) -> list[str]:
+    if not results:
+        return []
+    return [
+        f"Vectors: {results[0][1]['sentences']} sentences of the package, mean over the transformations that find a word in "
+        "them. 1 means that nothing moved; a word that loses its vector, as in a list of static vectors, has 0. Word pieces move all words behind them to other "
+        "positions, so that even their embeddings differ.",
+    ]
