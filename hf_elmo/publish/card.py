@@ -13,6 +13,32 @@ from hf_elmo.publish.repository import CARD
 CHOICES = ("keep", "replace", "merge")
 
 
+def make_cards(staged: Path, facts: str, repo_id: str, revision: str) -> list[str]:
+    """Write README.md and README_zh.md from facts and results, for the files in the staged folder.
+
+    Args:
+        facts: a name of the published set, or a facts file.
+        revision: tag or branch that the snippets of the card load.
+    Returns:
+        notes for people, one line each.
+    Raises:
+        PublishError: there are no such facts, or a number of the card has no source.
+    """
+    try:
+        from hf_elmo.model_cards.rendering import FILES, render_card
+    except ImportError as error:
+        if error.name != "jinja2":
+            raise
+        raise PublishError("cards are made by jinja2, which is not installed: pip install jinja2") from error
+    for language, name in FILES.items():
+        try:
+            text = render_card(facts, language, folder=staged, repo_id=repo_id, revision=revision)
+        except (ValueError, OSError) as error:
+            raise PublishError(f"{name} cannot be made from {facts}: {' '.join(str(error).split())}") from error
+        (staged / name).write_bytes(text.encode("utf-8"))
+    return [f"{' and '.join(FILES.values())}: made from the facts of {facts}; the snippets load {revision}"]
+
+
 def check_cards(staged: Path) -> None:
     """Check README.md, and its translations, by the rules of the Hub and of this package.
 
@@ -20,7 +46,7 @@ def check_cards(staged: Path) -> None:
         RefusedFiles: a card is missing or has faults, each named.
     """
     if not (staged / CARD).is_file():
-        raise PublishError(f"there is no {CARD}, and no model is published without a card: `hf-elmo card` makes one")
+        raise PublishError(f"there is no {CARD}, and no model is published without a card: write one, or give --facts")
     problems = []
     for path in sorted(staged.glob("README*.md")):
         problems += [f"{path.name}: {fault}" for fault in check_card(read_text(path), staged)]

@@ -26,7 +26,7 @@ process without hf_elmo. Then all of it is sent in one commit. After any failure
 everything is there already, nothing is sent."""
 EXAMPLE = """\
 example, which sends nothing:
-  hf-elmo publish elmo-mini-en me/elmo-mini-en --dry-run
+  hf-elmo publish elmo-mini-en me/elmo-mini-en --tag v1.0 --dry-run
 then:
   hf-elmo publish elmo-mini-en me/elmo-mini-en --tag v1.0
 `hf auth login` stores a token with the right to write; HF_TOKEN or --token give another one."""
@@ -50,6 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("keep", "replace", "merge"),
         help="if the repository has another README.md: keep it, replace it, or keep its text and add metadata it lacks "
         "(stop and ask)",
+    )
+    parser.add_argument(
+        "--facts",
+        metavar="NAME|FILE",
+        help="make the card from these facts, those of a published model or a YAML file, with snippets that load --tag "
+        "(a model of the box: its own; otherwise the README.md in FOLDER is the card)",
     )
     parser.add_argument(
         "--code",
@@ -133,6 +139,8 @@ def _publish_staged(
         raise PublishError(
             f"the copy in {staged.parent} failed ({error}): TMPDIR=FOLDER names another place"
         ) from error
+    if facts_of_card := options.facts or (options.folder if str(folder) != options.folder else None):
+        notes += card.make_cards(staged, facts_of_card, order.repo_id, order.tag or order.revision)
     card.check_cards(staged)
     user, state, unseen = _look(options, api, order)
     facts, tagged = staging.measure(staged), None

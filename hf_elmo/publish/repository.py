@@ -84,6 +84,8 @@ class Order:
                 raise PublishError(f"{option} {value!r} is no name of a branch or tag")
         if re.fullmatch("[0-9a-f]{40}", self.revision):
             raise PublishError("--revision is a commit, on which nothing can be put: give a branch")
+        if self.tag in ("main", self.revision):
+            raise PublishError(f"--tag {self.tag} is the name of a branch: choose another, as in v1.0")
         if self.create_pr and self.tag is not None:
             raise PublishError(
                 "--tag is for what has been merged: leave it out with --create-pr, and tag after the merge"
@@ -172,7 +174,7 @@ def state_of_tag(api: HfApi, order: Order) -> State | None:
         return None
     except Exception as error:
         raise HubError(explain(error, order.repo_id, api)) from error
-    if order.tag in {branch.name for branch in refs.branches} | {order.revision}:
+    if order.tag in {branch.name for branch in refs.branches}:
         raise PublishError(f"--tag {order.tag} is a branch of {order.repo_id}: choose another name")
     return look(api, order.repo_id, order.tag) if order.tag in {tag.name for tag in refs.tags} else None
 

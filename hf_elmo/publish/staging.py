@@ -115,42 +115,42 @@ def _others(auto_map: Any) -> dict[str, Any]:
 
 def _package_code() -> dict[str, bytes]:
     """The files behind `auto_map` and all that they import from beside them."""
-    from transformers.dynamic_module_utils import get_relative_import_files
-
     from hf_elmo import modeling
 
+    references = [*_auto_map().values(), TOKENIZER_CLASS]
     root = Path(modeling.__path__[0])
-    modules = {reference.split(".")[0] for reference in (*_auto_map().values(), TOKENIZER_CLASS)}
-    files = {root / f"{module}.py" for module in modules}
-    for file in sorted(files):
-        files |= {Path(found) for found in get_relative_import_files(file)}
-    return {file.name: file.read_bytes() for file in sorted(files)}
+    return {name: (root / name).read_bytes() for name in sorted(_files_behind(references, root))}
+
+
+def _files_behind(references: Sequence[str], root: Path) -> set[str]:
+    """Names of the files that hold the classes, and of all that these import from beside them, as transformers finds them.
+
+    Raises:
+        PublishError: one is not there.
+    """
+    from transformers.dynamic_module_utils import get_relative_imports
+
+    found: set[str] = set()
+    waiting = {reference.split(".")[0]: "auto_map" for reference in references}
+    while waiting:
+        module, wanted_by = waiting.popitem()
+        file = root / f"{module}.py"
+        if not file.is_file():
+            raise PublishError(f"{wanted_by} needs {file.name}, which is not in the folder: --code package gives it")
+        found.add(file.name)
+        waiting |= {name: file.name for name in get_relative_imports(file) if f"{name}.py" not in found}
+    return found
 
 
 def _check_code(staged: Path) -> None:
     """Exactly the code that the settings lead to: a file too few does not load, one too many is a stray."""
-    from transformers.dynamic_module_utils import get_relative_import_files
-
     references: list[str] = []
     for name in ("config.json", "tokenizer_config.json"):
         for value in (read_settings(staged / name).get("auto_map") or {}).values():
             references += [item for item in (value if isinstance(value, list) else [value]) if item]
-    needed: set[str] = set()
-    for module in {reference.split(".")[0] for reference in references}:
-        file = staged / f"{module}.py"
-        if not file.is_file():
-            raise PublishError(
-                f"auto_map leads to {file.name}, which is missing in the folder: --code package gives it"
-            )
-        try:
-            needed |= {file.name} | {Path(found).name for found in get_relative_import_files(file)}
-        except FileNotFoundError as error:
-            raise PublishError(f"{file.name} imports {error.filename or error}, which is not in the folder") from error
-    present = {path.name for path in staged.glob("*.py")}
-    if strays := sorted(present - needed):
-        raise PublishError(f"{', '.join(strays)}: no part of the model's code: leave it out with --exclude")
-    if missing := sorted(needed - present):
-        raise PublishError(f"the model's code lacks {', '.join(missing)}: --code package gives it")
+    strays = {path.name for path in staged.glob("*.py")} - _files_behind(references, staged)
+    if strays:
+        raise PublishError(f"{', '.join(sorted(strays))}: no part of the model's code; leave it out with --exclude")
 
 
 def measure(staged: Path) -> list[FileFacts]:
