@@ -53,7 +53,8 @@ def read_documents(path: Path, max_documents: int | None = None) -> list[list[Se
                 if index in chosen
             ]
     except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as error:
-        raise DataError(f"{path} cannot be read: {error}; needed is a .tar archive of XML files") from error
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} cannot be read: {reason}; needed is a .tar archive of XML files") from error
     documents = [list(_sentences(f"{path}, {name}", text)) for name, text in texts]
     if not any(documents):
         raise DataError(f"{path} has no word with a sense; needed is XML with <word text lemma pos sense>")

@@ -25,6 +25,7 @@ TITLE = "Word senses by the nearest neighbour, layer by layer"
 DATA = "wsd_noad"
 DOCUMENTS = {"train": (40, None), "dev": (10, None)}  # quick, full
 SENTENCES_AT_ONCE = 256
+EQUAL = 1e-5  # cosines of averages of equal float32 vectors differ by less
 PARTS_OF_SPEECH = {"NOUN": "nouns", "VERB": "verbs", "ADJ": "adjectives", "ADV": "adverbs"}
 ALL, AMBIGUOUS, BASELINE = "all words (F1)", "lemmas with several senses", "most frequent sense"
 
@@ -100,8 +101,10 @@ def judge(contender: Any, senses: SenseVectors, sentences: Sequence[SenseSentenc
         if among:
             most_frequent[index] = senses.names[among.start] == item.sense
             cosines = np.einsum("lsd,ld->ls", senses.vectors[:, among.start : among.stop], unit(vectors))
-            # Of equal ones the first is taken: a word without a vector has its most frequent sense.
-            right[:, index] = [senses.names[among[best]] == item.sense for best in cosines.argmax(axis=1)]
+            # Of equal ones the first is taken, not what rounding prefers: without a vector, or where all uses have the same
+            # one, a word has its most frequent sense.
+            nearest = (cosines >= cosines.max(axis=1, keepdims=True) - EQUAL).argmax(axis=1)
+            right[:, index] = [senses.names[among[best]] == item.sense for best in nearest]
     parts = np.array([item.pos for item in items])
     return {
         "items": len(items),
@@ -161,7 +164,8 @@ def summarize(results: list[tuple[Cell, dict]], settings: Any) -> Section:
         "training example, have no answer and count as wrong in the recall of F1. Parts of speech: lemmas with several "
         "senses only.",
         "Nothing is trained on the vectors: the sense whose average of training vectors has the highest cosine (Peters et "
-        "al. 2018, section 5.3). A word without a vector gets the most frequent sense.",
+        "al. 2018, section 5.3). Of senses that are equally near, the most frequent one is taken: so it is for a "
+        "word without a vector, and where all uses of a lemma have one vector.",
     ]
     tests = _tests(systems, right)
     return {"experiment": NAME, "title": TITLE, "tables": [table], "tests": tests, "notes": notes + _verdicts(tests)}
