@@ -22,6 +22,7 @@ KINDS = {
     "a GitLab token": (rb"glpat-[A-Za-z0-9_-]{20,}" + _END,),
     "a password in an address": (rb"://[^\s/:@\"'<>{}$]{1,100}:[^\s/:@\"'<>{}$]{3,100}@[\w.-]+",),
 }
+_SHORTEST_TOKEN = 16  # a stand-in such as "x" is in every text
 _PATTERNS = [(kind, re.compile(pattern)) for kind, patterns in KINDS.items() for pattern in patterns]
 
 
@@ -32,7 +33,11 @@ def find_credentials(content: bytes, own_token: str | None = None) -> Iterator[t
         content: of a text file.
         own_token: the token in use, found in whatever form it has.
     """
-    own = [("the token in use", re.compile(re.escape(own_token.encode())))] if own_token else []
+    own = (
+        [("the token in use", re.compile(re.escape((own_token or "").encode())))]
+        if len(own_token or "") >= _SHORTEST_TOKEN
+        else []
+    )
     for kind, pattern in [*own, *_PATTERNS]:
         for found in pattern.finditer(content):
             yield content.count(b"\n", 0, found.start()) + 1, kind

@@ -45,8 +45,8 @@ KINDS = (
 
 # Why a file that many a folder holds is refused, where "nothing that belongs to a model" would not help.
 REASONS = (
-    (r"(.*/)?(optimizer|scheduler|scaler)\.(pt|bin|safetensors)|(.*/)?rng_state.*", "optimiser or run state"),
     (r"checkpoint-[^/]*/.*|checkpoints?/.*", "a checkpoint of a training, with its optimiser state"),
+    (r"(.*/)?(optimizer|scheduler|scaler)\.(pt|bin|safetensors)|(.*/)?rng_state.*", "optimiser or run state"),
     (r".*\.(bin|pt|pth|th|ckpt|pkl|pickle|joblib|npy|npz|msgpack|dill)", "pickles run code when they are read"),
     (r".*\.(h5|hdf5)", "weights of another format; hf-elmo convert makes model.safetensors of them"),
     (r"\.git/.*", "the history of a repository"),

@@ -1,0 +1,131 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""Which card stands in the repository afterwards, and what is refused before anything is sent."""
+
+import pytest
+import yaml
+
+from hf_elmo.publish.card import merge
+from hf_elmo.publish.errors import PublishError, RefusedFiles
+
+THEIRS = """---
+license: mit
+tags: [mine, elmo]
+library_name: transformers
+pipeline_tag: feature-extraction
+---
+
+# Their title
+
+Their text.
+"""
+
+
+@pytest.fixture
+def with_their_card(hub):
+    hub.create("org/elmo")
+    hub.commit("org/elmo", {"README.md": THEIRS.encode()})
+    return hub
+
+
+def test_another_card_is_never_replaced_unasked(publish, with_their_card):
+    with pytest.raises(PublishError, match="org/elmo has another README.md: --card keep leaves it, --card replace"):
+        publish()
+    assert len(with_their_card.commits("org/elmo")) == 2
+
+
+def test_the_same_card_is_no_question(publish, hub, folder):
+    hub.create("org/elmo")
+    hub.commit("org/elmo", {"README.md": (folder / "README.md").read_bytes()})
+    assert publish() == 0
+
+
+def test_keep(publish, with_their_card, folder, capsys):
+    assert publish("--card", "keep") == 0
+    files = with_their_card.files("org/elmo")
+    assert files["README.md"] == THEIRS.encode()
+    assert files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
+    assert "README.md: that of org/elmo stays" in capsys.readouterr().out
+    assert publish("--card", "keep") == 0 and len(with_their_card.commits("org/elmo")) == 3
+
+
+def test_replace(publish, with_their_card, folder):
+    assert publish("--card", "replace") == 0
+    assert with_their_card.files("org/elmo")["README.md"] == (folder / "README.md").read_bytes()
+
+
+def test_merge_keeps_their_text_and_values_and_adds_what_is_missing(publish, with_their_card, capsys):
+    assert publish("--card", "merge") == 0
+    card = with_their_card.files("org/elmo")["README.md"].decode()
+    _, block, body = card.split("---\n", 2)
+    assert body == THEIRS.split("---\n", 2)[2]
+    assert yaml.safe_load(block) == {
+        "license": "mit",
+        "tags": ["mine", "elmo"],
+        "library_name": "transformers",
+        "pipeline_tag": "feature-extraction",
+        "language": "en",
+    }
+    assert "license stays mit, yours was apache-2.0" in capsys.readouterr().out
+    assert publish("--card", "merge") == 0 and len(with_their_card.commits("org/elmo")) == 3
+
+
+@pytest.mark.parametrize("theirs", ["---\nlicense: mit\n---\n", "---\nlicense: mit\n---\n\n", ""])
+def test_a_card_without_text_gets_ours(theirs):
+    merged, _ = merge("---\nlicense: mit\nlanguage: de\n---\n\n# Title\n", theirs)
+    assert merged == "---\nlicense: mit\nlanguage: de\n---\n\n# Title\n"
+
+
+def test_results_of_two_models_are_not_mixed():
+    ours = "---\nmodel-index: [{name: a, results: []}]\n---\n\n# A\n"
+    theirs = "---\nmodel-index: [{name: b, results: []}]\n---\n\n# B\n"
+    merged, notes = merge(ours, theirs)
+    assert "name: b" in merged and "name: a" not in merged
+    assert notes[0].startswith("README.md: model-index stays")
+
+
+def test_cards_that_cannot_be_read_are_not_merged():
+    with pytest.raises(PublishError, match="cannot be merged: .*; --card keep or --card replace"):
+        merge("---\na: 1\n---\n# A\n", "---\na: [\n---\n# B\n")
+
+
+def test_a_merged_card_is_checked_again(publish, hub):
+    hub.create("org/elmo")
+    hub.commit("org/elmo", {"README.md": b"---\nlicense: mit\n---\n\n# One\n\n[More Information Needed]\n"})
+    with pytest.raises(RefusedFiles, match="the card has 1 faults"):
+        publish("--card", "merge")
+
+
+def test_faults_of_a_card_are_named_and_nothing_is_sent(publish, hub, folder):
+    (folder / "README_zh.md").write_text("# Title\n\n[x](missing.png)\n")
+    text = (folder / "README.md").read_text()
+    (folder / "README.md").write_text(text.replace("license: apache-2.0", "license: my-own") + "\nTODO\n")
+    with pytest.raises(RefusedFiles) as raised:
+        publish()
+    problems = "\n".join(raised.value.problems)
+    for part in (
+        "README.md: license 'my-own'",
+        "'TODO' was never filled in",
+        "README_zh.md: no metadata",
+        "missing.png",
+    ):
+        assert part in problems
+    assert not hub.asked("POST")
+
+
+def test_no_model_without_a_card(publish, hub, folder):
+    (folder / "README.md").unlink()
+    with pytest.raises(PublishError, match="no model is published without a card: write one, or give --facts"):
+        publish()
+    assert not hub.repos
+
+
+def test_a_card_made_from_facts_loads_what_the_tag_names(publish, hub, folder):
+    (folder / "README.md").unlink()
+    assert publish("--facts", "elmo-mini-en", "--tag", "v2.0") == 0
+    files = hub.files("org/elmo", "v2.0")
+    assert 'from_pretrained("org/elmo", revision="v2.0", trust_remote_code=True)' in files["README.md"].decode()
+    assert "README_zh.md" in files
+    assert publish("--facts", "elmo-mini-en", "--tag", "v2.0") == 0
+    assert len(hub.commits("org/elmo")) == 2
+    with pytest.raises(PublishError, match="README.md cannot be made from no-such-model"):
+        publish("--facts", "no-such-model")

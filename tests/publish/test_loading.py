@@ -1,0 +1,145 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""What is published loads elsewhere, and what would not is not published."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from support import ROOT
+
+from hf_elmo.modeling import ElmoModel, ElmoTokenizer
+from hf_elmo.publish.errors import PublishError
+from hf_elmo.publish.load_check import check_that_it_loads
+
+pytestmark = pytest.mark.slow  # each starts a process with torch and transformers
+
+SENTENCES = ["the cat sat on a mat", "it saw a zebra"]
+ELSEWHERE = """
+import sys
+sys.modules["hf_elmo"] = None  # as if not installed
+import json, torch
+from transformers import AutoModel, AutoTokenizer
+out, revisions, sentences = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
+found = {}
+for revision in revisions:
+    tokenizer = AutoTokenizer.from_pretrained("org/elmo", revision=revision, trust_remote_code=True)
+    model = AutoModel.from_pretrained("org/elmo", revision=revision, trust_remote_code=True)
+    with torch.no_grad():
+        output = model(**tokenizer(sentences, padding=True, return_tensors="pt"), output_hidden_states=True)
+    found[revision] = {"hidden": torch.stack(output.hidden_states), "weights": model.state_dict()}
+torch.save(found, out)
+"""
+
+
+def command(*words: str, hub, home, **more) -> subprocess.CompletedProcess:
+    environment = hub.environment(home, hub.anna, **more)
+    return subprocess.run(
+        [sys.executable, "-m", "hf_elmo", "publish", *words], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+
+def test_published_by_the_command_then_loaded_by_name_without_hf_elmo(hub, folder, tmp_path):
+    words = (str(folder), "org/elmo", "--tag", "v1.0")
+    done = command(*words, hub=hub, home=tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    assert "loads in a fresh process without hf_elmo: ElmoForPreTraining" in done.stdout
+    again = command(*words, hub=hub, home=tmp_path / "home")
+    assert again.returncode == 0 and "was there already" in again.stdout
+    commit, first = hub.commits("org/elmo")
+    assert first.title == "initial commit"
+    arguments = [str(tmp_path / "out.pt"), json.dumps(["main", "v1.0", commit.oid]), json.dumps(SENTENCES)]
+    loaded = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, *arguments],
+        cwd=tmp_path,
+        env=hub.environment(tmp_path / "other home"),  # a reader without a token
+        capture_output=True,
+        text=True,
+    )
+    assert loaded.returncode == 0, loaded.stderr
+    tokenizer, model = ElmoTokenizer.from_pretrained(folder), ElmoModel.from_pretrained(folder)
+    with torch.no_grad():
+        expected = model(**tokenizer(SENTENCES, padding=True, return_tensors="pt"), output_hidden_states=True)
+    for found in torch.load(tmp_path / "out.pt", weights_only=True).values():
+        assert torch.equal(found["hidden"], torch.stack(expected.hidden_states))
+        for name, tensor in model.state_dict().items():
+            assert torch.equal(found["weights"][name], tensor), name
+
+
+def test_the_command_ends_with_one_line(hub, folder, tmp_path):
+    hub.fault("POST", r"/commit/", kind="500", times=99)
+    done = command(str(folder), "org/elmo", "--no-load-check", hub=hub, home=tmp_path / "home")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("hf-elmo: nothing was committed to org/elmo: the Hub failed with status 500")
+    assert "Traceback" not in done.stderr
+    (folder / "training_args.bin").write_bytes(b"x")
+    done = command(str(folder), "org/elmo", hub=hub, home=tmp_path / "home")
+    assert done.returncode == 1 and done.stderr.startswith("refused: training_args.bin: pickles run code")
+
+
+def spoil_architecture(folder):
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**settings, "architectures": ["ElmoForTokenClassification"]}))
+    return "keys"
+
+
+def spoil_weights(folder):
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["lm_head.bias"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return "missing keys: lm_head.bias"
+
+
+def spoil_code(folder):
+    path = folder / "modeling_elmo.py"
+    path.write_text("import a_package_nobody_has\n" + path.read_text())
+    return "a_package_nobody_has"
+
+
+def lean_on_the_package(folder):
+    path = folder / "scalar_mix.py"
+    path.write_text(path.read_text() + "\ndef unused():\n    import hf_elmo\n    return hf_elmo\n")
+    return "hf_elmo"
+
+
+def lose_numbers_while_loading(folder):
+    """What transformers 5 does to a parameter that `_init_weights` writes in place beside a buffer that is not saved."""
+    path = folder / "scalar_mix.py"
+    path.write_text(path.read_text() + "\n_old = ScalarMix.load_state_dict\n")
+    path = folder / "modeling_elmo_pretraining.py"
+    text = path.read_text()
+    path.write_text(
+        text + "\n\n_from = ElmoForPreTraining.from_pretrained.__func__\n\n\n"
+        "def _load(cls, *args, **kwargs):\n"
+        "    loaded = _from(cls, *args, **kwargs)\n"
+        "    model = loaded[0] if isinstance(loaded, tuple) else loaded\n"
+        "    model.lm_head.bias.data.zero_()\n"
+        "    return loaded\n\n\n"
+        "ElmoForPreTraining.from_pretrained = classmethod(_load)\n"
+    )
+    return "lm_head.bias was loaded with other numbers"
+
+
+@pytest.mark.parametrize(
+    "spoil", [spoil_architecture, spoil_weights, spoil_code, lean_on_the_package, lose_numbers_while_loading]
+)
+def test_what_would_not_load_is_not_sent(spoil, publish, hub, folder):
+    expected = spoil(folder)
+    with pytest.raises(PublishError, match="it does not load in a fresh process without hf_elmo") as raised:
+        publish(load_check=True)
+    assert expected in str(raised.value) and "\n" not in str(raised.value)
+    assert not hub.repos
+
+
+def test_nothing_is_left_in_the_folder_by_the_check(folder):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    found = check_that_it_loads(folder, "org/elmo", with_code=True)
+    assert found["architecture"] == "ElmoForPreTraining" and found["tensors"] == len(
+        load_file(folder / "model.safetensors")
+    )
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    shutil.rmtree(folder)
