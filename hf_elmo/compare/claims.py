@@ -4,73 +4,61 @@
 import re
 from collections.abc import Iterator
 
-from hf_elmo.compare.ledger import Claim, Comparison, Figures, Row, below
+from hf_elmo.compare.grammar import OVERALL
+from hf_elmo.compare.integration import TAGGER, VECTORS
+from hf_elmo.compare.ledger import Claim, Columns, Comparison, Figures, any_column, below
+from hf_elmo.compare.probes import ALL as ALL_WORDS
+from hf_elmo.compare.senses import AMBIGUOUS
 
-ENTITIES = ("wnut17", "wikigold", "crossner", "uner")
-CLASSIFICATION = ("mr", "subj", "banking77", "clinc150", "snips")
-SENTIMENT = ("mr",)
-QUESTIONS = ("squad",)
+SENTIMENT = "MR"  # how its column begins
+FROZEN = "frozen"
+MEASURED = "measured"  # operations beside those counted, which are the same
 SHORT = 128  # words of a sentence
-FEW = 10  # per cent of the examples
+FEW = 0.1  # of the examples
 MOST_LINES, MOST_TRAINING_LINES, MOST_SECONDS = 12, 30, 60
+COSTS = ("cost-flops", "cost-encoder", "cost-memory")
 
 
-def _named(*starts: str):
-    """Whether a column is one of these data sets."""
-    return lambda column: re.split(r"[\s(]", column)[0].startswith(starts)
-
-
-def _exactly(*names: str):
-    return lambda column: re.split(r"[\s(]", column)[0] in names
-
-
-def number_of(column: str) -> float | None:
-    """The first number in the name of a column."""
+def number_of(column: str) -> float:
+    """The first number in the name of a column; 0 without one."""
     found = re.search(r"\d[\d,]*\.?\d*", column)
-    return float(found[0].replace(",", "")) if found else None
+    return float(found[0].replace(",", "")) if found else 0.0
 
 
-def _is_context_layer(row: Row) -> bool:
-    """Whether a row of an ELMo is that of an LSTM layer."""
-    return "lstm" in str(row["group"] or row["label"])
-
-
-def layers_over_floors(figures: Figures, prefix: str, columns=lambda column: True) -> Iterator[Comparison]:
+def layers_over_floors(figures: Figures, prefix: str, columns: Columns = any_column) -> Iterator[Comparison]:
     """Every LSTM layer of an ELMo over its own character layer and over static vectors."""
     for table in figures.tables(prefix):
-        elmo = figures.rows(table, "elmo")
+        rows = figures.rows(table, "elmo")
         for column in filter(columns, table["columns"]):
-            for row in filter(_is_context_layer, elmo):
-                own = [
-                    one
-                    for one in elmo
-                    if one["contender"] == row["contender"] and "characters" in str(one["group"] or one["label"])
-                ]
+            for row in (row for row in rows if str(row["group"]).startswith("lstm")):
+                own = [one for one in rows if one["contender"] == row["contender"] and one["group"] == "characters"]
                 for floor in [*own, *figures.rows(table, "static")]:
                     yield from figures.between(table, column, row, floor)
 
 
 def context_sensitive(figures: Figures) -> Iterator[Comparison]:
-    yield from layers_over_floors(figures, "polysemy")
+    yield from layers_over_floors(figures, "polysemy-auc")
 
 
 def polysemy(figures: Figures) -> Iterator[Comparison]:
-    yield from layers_over_floors(figures, "senses", lambda column: column == "lemmas with several senses")
+    yield from layers_over_floors(figures, "senses", lambda column: column == AMBIGUOUS)
 
 
 def ner_over_static(figures: Figures) -> Iterator[Comparison]:
-    yield from figures.kinds_between("quality-frozen", "elmo", "static", _named(*ENTITIES))
+    for prefix in ("quality-ner", "quality-transfer"):
+        yield from figures.kinds_between(prefix, "elmo", "static", groups=(FROZEN,))
 
 
 def sentiment_over_static(figures: Figures) -> Iterator[Comparison]:
-    yield from figures.kinds_between("quality-frozen", "elmo", "static", _exactly(*SENTIMENT))
+    of_sentiment = lambda column: column.startswith(SENTIMENT)  # noqa: E731
+    yield from figures.kinds_between("quality-classification", "elmo", "static", of_sentiment, groups=(FROZEN,))
 
 
 def easy_integration(figures: Figures) -> Iterator[Comparison]:
     for prefix, column, bound in (
-        ("integration-lines", "word vectors", MOST_LINES),
-        ("integration-lines", "training a tagger", MOST_TRAINING_LINES),
-        ("integration-seconds", "word vectors", MOST_SECONDS),
+        ("integration-lines", VECTORS, MOST_LINES),
+        ("integration-lines", TAGGER, MOST_TRAINING_LINES),
+        ("integration-seconds", VECTORS, MOST_SECONDS),
     ):
         for table in figures.tables(prefix):
             for row in figures.rows(table, "elmo"):
@@ -79,29 +67,30 @@ def easy_integration(figures: Figures) -> Iterator[Comparison]:
 
 def training_cost(figures: Figures) -> Iterator[Comparison]:
     for kind in ("bert", "static"):
-        yield from figures.kinds_between("cost-training", kind, "elmo", _exactly("pretraining"), costs=True)
+        yield from figures.kinds_between(
+            "cost-training", kind, "elmo", lambda column: column == "pretraining", costs=True
+        )
 
 
 def long_distance(figures: Figures) -> Iterator[Comparison]:
-    yield from figures.kinds_between(
-        "agreement-distance", "bert", "elmo", lambda column: (number_of(column) or 0) >= 1
-    )
+    yield from figures.kinds_between("agreement-distance", "bert", "elmo", lambda column: number_of(column) >= 1)
 
 
 def both_sides(figures: Figures) -> Iterator[Comparison]:
-    yield from figures.kinds_between("blimp", "bert", "elmo")
+    yield from figures.kinds_between("blimp", "bert", "elmo", lambda column: column == OVERALL)
 
 
 def bert_qa(figures: Figures) -> Iterator[Comparison]:
-    yield from figures.kinds_between("quality-", "bert", "elmo", _named(*QUESTIONS))
+    yield from figures.kinds_between("quality-qa", "bert", "elmo")
 
 
 def bert_classification(figures: Figures) -> Iterator[Comparison]:
-    yield from figures.kinds_between("quality-", "bert", "elmo", _exactly(*CLASSIFICATION))
+    yield from figures.kinds_between("quality-classification", "bert", "elmo")
 
 
 def bert_ner(figures: Figures) -> Iterator[Comparison]:
-    yield from figures.kinds_between("quality-", "bert", "elmo", _named(*ENTITIES))
+    for prefix in ("quality-ner", "quality-transfer"):
+        yield from figures.kinds_between(prefix, "bert", "elmo")
 
 
 def bert_training_cost(figures: Figures) -> Iterator[Comparison]:
@@ -109,32 +98,37 @@ def bert_training_cost(figures: Figures) -> Iterator[Comparison]:
 
 
 def bert_inference_cost(figures: Figures) -> Iterator[Comparison]:
-    for prefix in ("cost-flops", "cost-encoder", "cost-memory"):
-        short = lambda column: (number_of(column) or 0) <= SHORT  # noqa: E731
-        yield from figures.kinds_between(prefix, "elmo", "bert", short, costs=True)
+    for prefix in COSTS:
+        short = lambda column: number_of(column) <= SHORT  # noqa: E731
+        yield from figures.kinds_between(prefix, "elmo", "bert", short, costs=True, but=(MEASURED,))
 
 
 def bert_long_texts(figures: Figures) -> Iterator[Comparison]:
-    for prefix in ("cost-flops", "cost-encoder", "cost-memory"):
+    for prefix in COSTS:
         for table in figures.tables(prefix):
-            longest = max(table["columns"], key=lambda column: number_of(column) or 0)
-            if (number_of(longest) or 0) > SHORT:
-                yield from figures.kinds_between(
-                    table["id"], "elmo", "bert", lambda column, at=longest: column == at, costs=True
-                )
+            longest = max(table["columns"], key=number_of)
+            if number_of(longest) > SHORT:
+                at_longest = lambda column, longest=longest: column == longest  # noqa: E731
+                yield from figures.kinds_between(table["id"], "elmo", "bert", at_longest, costs=True, but=(MEASURED,))
 
 
 def bert_data_hungry(figures: Figures) -> Iterator[Comparison]:
-    yield from figures.kinds_between("examples", "elmo", "bert", lambda column: (number_of(column) or 100) <= FEW)
+    for table in figures.tables("examples-"):
+        most = FEW * max(map(number_of, table["columns"]), default=0.0)
+        if most > 0:
+            few = lambda column, most=most: 0 < number_of(column) <= most  # noqa: E731
+            yield from figures.kinds_between(table["id"], "elmo", "bert", few)
 
 
 def masked_over_next_word(figures: Figures) -> Iterator[Comparison]:
-    yield from figures.kinds_between("quality-frozen", "bert", "elmo")
+    yield from figures.kinds_between("quality-", "bert", "elmo", groups=(FROZEN,))
+    yield from figures.best_between("probes", "bert", "elmo", ALL_WORDS)
+    yield from figures.best_between("senses", "bert", "elmo", AMBIGUOUS)
 
 
 def elmo_cheaper(figures: Figures) -> Iterator[Comparison]:
-    for prefix in ("cost-parameters", "cost-flops", "cost-encoder", "cost-memory", "cost-training"):
-        yield from figures.kinds_between(prefix, "elmo", "bert", costs=True)
+    for prefix in ("cost-parameters", *COSTS, "cost-training"):
+        yield from figures.kinds_between(prefix, "elmo", "bert", costs=True, but=(MEASURED,))
 
 
 CLAIMS = (

@@ -4,6 +4,7 @@
 Shapes: B sentences, T words or pieces.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,9 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hf_elmo.compare.contenders import PIECES_AT_ONCE, overlapping_windows
+from hf_elmo.modeling.lstm_native import native_kernel
 
 Sentences = Sequence[Sequence[str]]
 Work = Callable[[], Any]
+NATIVE = "compiled kernel"
 LABELS = 17  # universal parts of speech
 MASKED = 0.15  # of the pieces
 
@@ -49,6 +52,19 @@ def _padded(contender: Any, rows: Sequence[list[int]]) -> dict[str, Tensor]:
     lengths = torch.tensor([len(row) for row in rows], device=contender.device)
     mask = (torch.arange(longest, device=contender.device) < lengths[:, None]).long()
     return {"input_ids": ids, "attention_mask": mask}
+
+
+def native_form(contender: Any) -> Any | None:
+    """The same ELMo with the kernel that is compiled on first use; None for others, on GPUs and without a compiler."""
+    if contender.kind != "elmo" or contender.device.type != "cpu" or native_kernel() is None:
+        return None
+    config = copy.deepcopy(contender.model.config)
+    config.lstm_backend = "native"
+    twin = copy.copy(contender)
+    twin.name = f"{contender.name}, {NATIVE}"
+    twin.model = type(contender.model)(config).eval()
+    twin.model.load_state_dict(contender.model.state_dict())
+    return twin
 
 
 def encode(contender: Any, batches: Sequence[dict[str, Tensor]]) -> None:

@@ -7,7 +7,7 @@ two standard errors over seeds; of costs, by a margin of 10 %. A claim is *suppo
 supported here* if fewer than one third count for it, *mixed* otherwise, and *not measured* without a comparison.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,12 @@ PLANTED = ("shuffled:", "copy:")  # contenders that are there to test the compar
 
 Row = Mapping[str, Any]
 Table = Mapping[str, Any]
+Columns = Callable[[str], bool]
+
+
+def any_column(column: str) -> bool:
+    """Every column is wanted."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -74,9 +80,9 @@ class Figures:
         """Tables whose ids begin so, in the order of the report."""
         return [table for name, (table, _) in self._tables.items() if name.startswith(prefix)]
 
-    def rows(self, table: Table, kind: str, wanted: Callable[[Row], bool] = lambda row: True) -> list[Row]:
+    def rows(self, table: Table, kind: str) -> list[Row]:
         """Rows of the models of a kind."""
-        return [row for row in table["rows"] if self.kinds.get(row["contender"]) == kind and wanted(row)]
+        return [row for row in table["rows"] if self.kinds.get(row["contender"]) == kind]
 
     def test_of(self, table: Table, column: str, one: Row, other: Row) -> Mapping[str, Any] | None:
         """The experiment's test of the difference between two rows in a column; None if it did none.
@@ -140,15 +146,25 @@ class Figures:
         prefix: str,
         claimed: str,
         other: str,
-        columns: Callable[[str], bool] = lambda column: True,
+        columns: Columns = any_column,
+        groups: Collection[str] | None = None,
+        but: Collection[str] = (),
         costs: bool = False,
     ) -> Iterator[Comparison]:
-        """All models of one kind against all of another in every table and column that is wanted."""
+        """All models of one kind against all of another in every table and column that is wanted, like with like.
+
+        Args:
+            prefix: of the tables' ids.
+            groups, but: of rows: only these, and not these; only rows of the same group are compared.
+            costs: see `between`.
+        """
         for table in self.tables(prefix):
             for column in filter(columns, table["columns"]):
                 for one in self.rows(table, claimed):
+                    if (groups is not None and one["group"] not in groups) or one["group"] in but:
+                        continue
                     for two in self.rows(table, other):
-                        if one["group"] == two["group"] or None in (one["group"], two["group"]):
+                        if one["group"] == two["group"]:
                             yield from self.between(table, column, one, two, costs)
 
     def best_between(self, prefix: str, claimed: str, other: str, column: str) -> Iterator[Comparison]:

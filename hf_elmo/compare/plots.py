@@ -8,6 +8,7 @@ dark; models have the same colour in every picture.
 import io
 import math
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -20,6 +21,7 @@ MARKERS = ("o", "s", "^", "D", "v")
 INK, LINE = "#010203", "#040506"  # stand for colours of the page, put in afterwards
 WIDTH = 4.9  # inches: 353 units of the picture, about the pixels of a phone
 BAR = 0.145  # inches
+LETTERS = 24  # of a line of a name beside bars
 MOST_BARS = 6  # rows drawn as bars; more of them are points on a line
 STYLE = {
     "svg.fonttype": "none",  # letters as letters: small, searchable, read aloud
@@ -34,6 +36,9 @@ STYLE = {
     "ytick.color": INK,
     "grid.color": LINE,
     "grid.linewidth": 0.5,
+    **dict.fromkeys(
+        (f"{axis}tick.{kind}.size" for axis in "xy" for kind in ("major", "minor")), 0
+    ),  # the grid shows them
 }
 
 
@@ -75,8 +80,8 @@ def draw(table: Mapping[str, Any], colours: Mapping[str, str]) -> str | None:
     wanted = plot.get("x")
     columns = [name for name in wanted if name in table["columns"]] if isinstance(wanted, list | tuple) else []
     columns = columns or [name for name in table["columns"] if any(_value(row, name) is not None for row in rows)]
-    if kind == "radar" and len(columns) < 3:
-        kind = "bars"  # two spokes make no surface
+    if (kind == "radar" and len(columns) < 3) or (kind == "lines" and len(columns) < 2):
+        kind = "bars"  # two spokes make no surface, and one point no line
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": table["id"]}):  # same table, same picture
         figure = Figure(layout="constrained")
         _DRAWN[kind](figure, table, rows, columns, _looks(rows, colours))
@@ -152,12 +157,13 @@ def _bars(figure, table, rows, columns, looks) -> None:
                 axes.barh(y, value, thick * 0.94, color=look["colour"], hatch=look["hatch"], ec="#ffffff", lw=0.3)
                 if error:
                     axes.errorbar(value, y, xerr=error, fmt="none", ecolor=INK, elinewidth=0.9, capsize=0)
-    axes.set_yticks(range(len(groups)), groups)
+    axes.set_yticks(range(len(groups)), [textwrap.fill(name, LETTERS) for name in groups])
     axes.set_ylim(len(groups) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
     if table["plot"].get("log_x"):
         axes.set_xscale("log")
-    axes.set_xlabel(_unit(table))
+        _plain_numbers(axes.xaxis)
+    axes.set_xlabel(table["unit"])
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -191,12 +197,22 @@ def _lines(figure, table, rows, columns, looks) -> None:
     axes.minorticks_off()
     if plot.get("log_y"):
         axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
     if isinstance(plot.get("x"), str):
         axes.set_xlabel(plot["x"])
-    axes.set_ylabel(_unit(table))
+    axes.set_ylabel(table["unit"])
     axes.grid()
     axes.spines[["top", "right"]].set_visible(False)
     _legend(figure, rows, looks, "lines")
+
+
+def _plain_numbers(axis) -> None:
+    """1, 2, 5, 10 along a logarithmic axis, not powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _log_axis(axes, places: Sequence[float]) -> None:
@@ -224,7 +240,7 @@ def _radar(figure, table, rows, columns, looks) -> None:
     axes.set_xticks(angles, [name.replace(" ", "\n", 1) if len(name) > 12 else name for name in columns], fontsize=8)
     axes.tick_params(axis="y", labelsize=7)
     axes.spines["polar"].set_color(LINE)
-    axes.set_title(_unit(table), fontsize=9)
+    axes.set_title(table["unit"], fontsize=9)
     _legend(figure, rows, looks, "lines")
 
 
@@ -247,11 +263,6 @@ def _legend(figure, rows, looks, kind: str) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
 
 
-def _unit(table: Mapping[str, Any]) -> str:
-    better = {True: " (more is better)", False: " (less is better)"}.get(table.get("higher_is_better"), "")
-    return f"{table['unit']}{better}"
-
-
 def _number(column: str) -> float | None:
     """The number that a column is called by, with or without a unit; None for names, ranges and open ends."""
     found = re.fullmatch(r"(-?\d[\d,]*\.?\d*)(?:\s*(?:%|[A-Za-z]+))?", str(column).strip())
@@ -261,7 +272,8 @@ def _number(column: str) -> float | None:
 def _inline(svg: str, table: Mapping[str, Any]) -> str:
     """The SVG element alone, with a name, ids that no other picture has, and no more digits than a screen shows."""
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    for pattern, replacement in _SHORTER:
+        svg = re.sub(pattern, replacement, svg, flags=re.DOTALL)
     svg = re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), svg)
     own = re.sub(r"\W+", "-", table["id"])
     svg = re.sub(r'\bid="', f'id="{own}-', svg)
@@ -271,7 +283,25 @@ def _inline(svg: str, table: Mapping[str, Any]) -> str:
     name = f'role="img" aria-label="{escape(table["title"], quote=True)}"'
     svg = re.sub(r"<svg[^>]*>", f'<svg xmlns="http://www.w3.org/2000/svg" {box[0]} {name}>', svg, count=1)
     svg = svg.replace(INK, "currentColor").replace(LINE, "var(--line)")
-    return re.sub(r"\s*\n\s*", "\n", svg).strip()
+    svg = re.sub(r"\s*\n\s*", " ", svg).replace("> <", "><").strip()
+    return re.sub(r'(?<=[\d"]) ?([MLCQz]) ?(?=[\d"-])', r"\1", svg).replace("; ", ";")
 
 
+# What matplotlib writes and a page does not need.
+_SHORTER = (
+    (r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", ""),
+    (r"font-family: [^;\"]*;? ?", ""),  # the page's own
+    (
+        r' id="(?:figure|axes|patch|text|line2d|xtick|ytick|matplotlib|legend|PolyCollection|FillBetween|LineCollection)[^"]*"',
+        "",
+    ),
+    (r' transform="rotate\(-?0 [^)]*\)"', ""),
+    (r'<path d="[^"]*" style="fill: none"/>', ""),  # background
+    (r"; stroke-linecap: (?:square|butt)|; stroke-linejoin: \w+", ""),
+    (r' clip-path="[^"]*"|<clipPath.*?</clipPath>', ""),  # nothing is drawn beyond the axes
+    (r"<defs>\s*</defs>", ""),
+    (r"<g>\s*((?:<text|<use|<path)[^<]*(?:</text>|/>)?)\s*</g>", r"\1"),
+    (r"<g>\s*((?:<text|<use|<path)[^<]*(?:</text>|/>)?)\s*</g>", r"\1"),
+    (r"<g/>", ""),
+)
 _DRAWN = {"bars": _bars, "lines": _lines, "radar": _radar}
