@@ -101,6 +101,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         experiments=tuple(name for name in known if options.experiments is None or name in options.experiments),
         quick=options.quick,
         seeds=tuple(options.seeds),
+        batch_size=16 if options.quick else 32,
         device=usable_device(options.device),
     )
 

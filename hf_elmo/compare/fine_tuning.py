@@ -8,7 +8,7 @@ import torch
 from transformers.utils import logging
 
 from hf_elmo.compare.contenders import COPY
-from hf_elmo.compare.task_probe import Budget, bucketed_batches
+from hf_elmo.compare.task_probe import Budget, bucketed_batches, last_loss
 from hf_elmo.finetune.models import load_config_and_tokenizer, load_model
 from hf_elmo.finetune.optimization import optimizer_grouped_parameters
 from hf_elmo.finetune.options import BERT_LEARNING_RATE, ELMO_LEARNING_RATE, DataArguments, ModelArguments
@@ -22,6 +22,7 @@ SMALL_BERT_LEARNING_RATE = 3e-4
 SMALL_BERT_WIDTH = 512
 WARMUP = 0.1  # share of the steps, as in Devlin et al. 2019
 LONGEST = 256  # tokens of an input
+STRIDE = 64  # tokens that two windows of a context share
 
 
 def learning_rate(config: Any) -> float:
@@ -41,7 +42,7 @@ def fine_tune(
         kind: "tagging", "classification" or "qa".
         train: the training examples.
         evaluations: sets to predict.
-        budget: epochs and batch size; the rate is `learning_rate`.
+        budget: updates and batch size; the rate is `learning_rate`.
         seed: of the new head, batches and dropout.
         device: of torch.
     Returns:
@@ -52,7 +53,7 @@ def fine_tune(
     """
     torch.manual_seed(seed)
     arguments = ModelArguments(model=spec.removeprefix(COPY))
-    task = TASK_CLASSES[kind](DataArguments(task=kind, max_length=LONGEST), train)
+    task = TASK_CLASSES[kind](DataArguments(task=kind, max_length=LONGEST, doc_stride=STRIDE), train)
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
@@ -78,29 +79,23 @@ def _train(
 ) -> float:
     lengths = np.array([len(feature["input_ids"]) for feature in features])
     collate, generator = task.collator(tokenizer), np.random.default_rng(seed)
-    steps = budget.epochs * -(-len(features) // budget.batch_size)
     optimizer = torch.optim.AdamW(optimizer_grouped_parameters(model, rate, weight_decay=0.01))
-    warm = max(1, round(WARMUP * steps))
+    warm = max(1, round(WARMUP * budget.updates))
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / warm, (steps - step) / max(1, steps - warm))
+        optimizer, lambda step: min((step + 1) / warm, (budget.updates - step) / max(1, budget.updates - warm))
     )
     model.train()
     losses: list[torch.Tensor] = []
-    for _ in range(budget.epochs):
-        losses = []
-        for rows in bucketed_batches(lengths, budget.batch_size, generator):
-            batch = {name: part.to(model.device) for name, part in collate([features[row] for row in rows]).items()}
-            loss = model(**batch).loss
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            losses.append(loss.detach())
-    mean = float(torch.stack(losses).mean())
-    if not np.isfinite(mean):
-        raise ValueError(f"the training diverged: its loss is {mean}")
-    return mean
+    for rows in bucketed_batches(lengths, budget.batch_size, budget.updates, generator):
+        batch = {name: part.to(model.device) for name, part in collate([features[row] for row in rows]).items()}
+        loss = model(**batch).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.detach())
+    return last_loss(losses)
 
 
 @torch.inference_mode()

@@ -27,7 +27,7 @@ from hf_elmo.modeling.task_encoders import AttentivePooling, TaskBiLstm
 WIDTH = 128  # every contender's vectors are brought to
 HIDDEN = 128  # of one direction of the BiLSTM
 DROPOUT = 0.3
-LEARNING_RATE = 1e-3  # Adam's own (Kingma & Ba 2015), that of the ELMo paper's task models
+LEARNING_RATE = 3e-3  # of Adam, as the BiLSTM taggers of Qi et al. 2018 (CoNLL shared task)
 SENTENCES_PER_CALL = 512
 LONGEST = 256  # words of a text that a head reads
 IGNORED = -100
@@ -106,8 +106,11 @@ class LayerInput(nn.Module):
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, vectors: Tensor, mask: Tensor) -> Tensor:
-        mixed = self.mix(((vectors - self.mean) * self.scale).unbind(dim=2), mask)
-        return self.dropout(self.project(mixed))
+        # The mix of (vector - mean) * scale, without another copy of all layers.
+        shares = self.mix.gamma * torch.softmax(self.mix.scalar_parameters, dim=0)
+        factors = shares[:, None] * self.scale  # (layers, dimension)
+        mixed = (vectors * factors).sum(dim=2) - (self.mean * factors).sum(dim=0)
+        return self.dropout(self.project(mixed.masked_fill(~mask.unsqueeze(-1), 0)))
 
 
 class WordInput(nn.Module):
@@ -154,28 +157,28 @@ def head_config() -> ElmoConfig:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a head is trained: the same for every contender."""
+    """How long is trained: the same number of updates with batches of one size for every contender."""
 
-    epochs: int
+    updates: int
     batch_size: int = 32
     learning_rate: float = LEARNING_RATE
 
     def as_dict(self) -> dict[str, Any]:
-        return {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
+        return {"updates": self.updates, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
 
 
 def train_head(model: nn.Module, source: Any, targets: list[Any], budget: Budget, seed: int, device: Any) -> float:
-    """Train a head for a fixed number of epochs; its last state counts, nothing is selected.
+    """Train a head for a fixed number of updates; its last state counts, nothing is selected.
 
     Args:
         model: a head, made under the same seed.
         source: with `lengths()` and `batch(rows)`, as `Features`.
         targets: for each sentence its label, or a list of labels of its words, or [first, last] word of its answer.
-        budget: epochs, batch size, learning rate.
+        budget: updates, batch size, learning rate, which falls to a tenth in even steps.
         seed: of batches and dropout.
         device: of torch.
     Returns:
-        the loss of the last epoch.
+        the mean loss of the last tenth of the updates.
     Raises:
         ValueError: the loss is not finite.
     """
@@ -183,23 +186,29 @@ def train_head(model: nn.Module, source: Any, targets: list[Any], budget: Budget
     generator = np.random.default_rng(seed)
     model.to(device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=budget.learning_rate)
-    steps = budget.epochs * -(-len(targets) // budget.batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - 0.9 * step / max(1, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - 0.9 * step / budget.updates)
     losses: list[Tensor] = []
-    for _ in range(budget.epochs):
-        losses = []
-        for rows in bucketed_batches(source.lengths(), budget.batch_size, generator):
-            vectors, mask = (part.to(device) for part in source.batch(rows))
-            logits = model(vectors, mask)
-            wanted = _padded([targets[row] for row in rows], logits.shape[1]).to(device)
-            loss = nn.functional.cross_entropy(logits.flatten(0, -2), wanted.flatten(), ignore_index=IGNORED)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            optimizer.step()
-            schedule.step()
-            losses.append(loss.detach())
-    mean = float(torch.stack(losses).mean())
+    for rows in bucketed_batches(source.lengths(), budget.batch_size, budget.updates, generator):
+        vectors, mask = (part.to(device) for part in source.batch(rows))
+        logits = model(vectors, mask)
+        wanted = _padded([targets[row] for row in rows], logits.shape[1]).to(device)
+        loss = nn.functional.cross_entropy(logits.flatten(0, -2), wanted.flatten(), ignore_index=IGNORED)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.detach())
+    return last_loss(losses)
+
+
+def last_loss(losses: list[Tensor]) -> float:
+    """Mean of the last tenth of the losses.
+
+    Raises:
+        ValueError: it is not finite.
+    """
+    mean = float(torch.stack(losses[-max(1, len(losses) // 10) :]).mean())
     if not np.isfinite(mean):
         raise ValueError(f"the training diverged: its loss is {mean}")
     return mean
@@ -221,17 +230,20 @@ def predict(model: nn.Module, source: Any, device: Any, batch_size: int = 64) ->
     return found
 
 
-def bucketed_batches(lengths: np.ndarray, size: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
-    """All rows once in random batches of similar lengths: shuffled, sorted within stretches of 16 batches."""
-    order = generator.permutation(len(lengths))
-    stretch = 16 * size
-    batches = []
-    for begin in range(0, len(order), stretch):
-        part = order[begin : begin + stretch]
-        part = part[np.argsort(lengths[part], kind="stable")]
-        batches += [part[start : start + size] for start in range(0, len(part), size)]
-    for place in generator.permutation(len(batches)):
-        yield batches[place]
+def bucketed_batches(
+    lengths: np.ndarray, size: int, count: int, generator: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """So many random batches of similar lengths: all rows once, then all again; sorted within stretches of 16 batches."""
+    while count > 0:
+        order = generator.permutation(len(lengths))
+        batches = []
+        for begin in range(0, len(order), 16 * size):
+            part = order[begin : begin + 16 * size]
+            part = part[np.argsort(lengths[part], kind="stable")]
+            batches += [part[start : start + size] for start in range(0, len(part), size)]
+        for place in generator.permutation(len(batches))[:count]:
+            yield batches[place]
+        count -= len(batches)
 
 
 def _padded(targets: list[Any], width: int) -> Tensor:
