@@ -7,7 +7,6 @@ nothing of the comparison beside them.
 """
 
 import os
-import statistics
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -18,7 +17,8 @@ import torch
 from hf_elmo.benchmark import memory, workloads
 from hf_elmo.benchmark.measuring import alternate, summary
 from hf_elmo.compare import cost_sides, flops
-from hf_elmo.compare.cells import Cell, Section, figure
+from hf_elmo.compare.cells import Cell, Section
+from hf_elmo.compare.cost_tables import notes_of, tables_of
 from hf_elmo.data.files import read_lines
 from hf_elmo.demo import texts as demo_texts
 from hf_elmo.modeling import ElmoConfig
@@ -256,187 +256,9 @@ def _comparisons_running() -> int | None:
     return found
 
 
-# ------------------------------------------------------------------------------------------------------------- summary
-
-
 def summarize(results: list[tuple[Cell, dict]], settings: Any) -> Section:
     """A table of sizes, of operations, and for each batch size of speeds and memory by length; one of training."""
     parts: dict[str, list[tuple[Cell, dict]]] = {}
     for cell, result in results:
         parts.setdefault(cell["part"], []).append((cell, result))
-    tables = [
-        *_size_tables(parts.get("size", [])),
-        *_published_table(parts.get("published", [])),
-        *_speed_tables(parts.get("speed", [])),
-        *_training_tables(parts.get("training", [])),
-    ]
-    return {"experiment": NAME, "title": TITLE, "tables": tables, "tests": [], "notes": _notes(parts)}
-
-
-def _table(
-    name: str, title: str, unit: str, better: bool | None, columns: list[str], rows: list, plot: dict | None
-) -> dict:
-    return {
-        "id": f"{NAME}-{name}",
-        "title": title,
-        "unit": unit,
-        "higher_is_better": better,
-        "columns": columns,
-        "rows": rows,
-        "plot": plot,
-    }
-
-
-def _over_lengths() -> dict[str, Any]:
-    return {"kind": "lines", "x": "words of a sentence", "log_x": True, "log_y": True}
-
-
-def _size_tables(found: list[tuple[Cell, dict]]) -> list[dict[str, Any]]:
-    if not found:
-        return []
-    parameters = [
-        _row(cell["contender"], None, {"parameters": figure(result["parameters"] / 1e6, [cell.id])})
-        for cell, result in found
-    ]
-    operations = [
-        {
-            **_row(
-                cell["contender"],
-                how,
-                {
-                    length: figure(each["operations"] / int(length) / 1e6, [cell.id])
-                    for length, each in result[how].items()
-                },
-            ),
-            "label": f"{cell['contender']}, {how}",
-        }
-        for how in ("counted", "measured")
-        for cell, result in found
-        if result[how] and any(each["operations"] for each in result[how].values())
-    ]
-    return [
-        _table(
-            "parameters", "Parameters of the encoder", "millions", False, ["parameters"], parameters, {"kind": "bars"}
-        ),
-        _table(
-            "flops",
-            "Floating-point operations for a word, by words of its sentence",
-            "million operations",
-            False,
-            [*map(str, LENGTHS)],
-            operations,
-            _over_lengths(),
-        ),
-    ]
-
-
-def _published_table(found: list[tuple[Cell, dict]]) -> list[dict[str, Any]]:
-    rows = [
-        _row(name, None, {"operations": figure(operations / result["words"] / 1e6, [cell.id])}, contender=None)
-        for cell, result in found
-        for name, operations in result["operations"].items()
-    ]
-    title = "Floating-point operations for a word: published sizes, counted"
-    return (
-        [_table("published-flops", title, "million operations", False, ["operations"], rows, {"kind": "bars"})]
-        if rows
-        else []
-    )
-
-
-def _speed_tables(found: list[tuple[Cell, dict]]) -> list[dict[str, Any]]:
-    """Sorted by batch size: the encoder's speed, that from words to vectors, and memory."""
-    tables = []
-    for batch in sorted({cell["batch"] for cell, _ in found}):
-        of_batch = sorted((pair for pair in found if pair[0]["batch"] == batch), key=lambda pair: pair[0]["length"])
-        lengths = [str(cell["length"]) for cell, _ in of_batch]
-        sentences = f"{batch} sentence{'s' if batch > 1 else ''} at once"
-        for name, title, unit, better, value in (
-            ("encoder", "Encoder alone", "words/s", True, _encoder_speed),
-            ("words-in", "From words to vectors, making inputs included", "words/s", True, _whole_speed),
-            ("memory", "Peak memory above the weights", "MB", False, lambda words, each: each["peak_mb"]),
-        ):
-            rows = []
-            for contender in dict.fromkeys(one for _, result in of_batch for one in result["contenders"]):
-                if name == "encoder" and _is_look_up(contender, of_batch):
-                    continue
-                values = {
-                    str(cell["length"]): figure(value(result["words"], result["contenders"][contender]), [cell.id])
-                    for cell, result in of_batch
-                    if contender in result["contenders"]
-                }
-                of = next(
-                    result["contenders"][contender] for _, result in of_batch if contender in result["contenders"]
-                )
-                group = None if of["contender"] == contender else cost_sides.NATIVE
-                rows.append(_row(contender, group, values, contender=of["contender"]))
-            tables.append(
-                _table(f"{name}-batch-{batch}", f"{title}, {sentences}", unit, better, lengths, rows, _over_lengths())
-            )
-    return sorted(
-        tables,
-        key=lambda table: ("encoder", "words-in", "memory").index(
-            table["id"].split("-batch")[0].removeprefix(f"{NAME}-")
-        ),
-    )
-
-
-def _is_look_up(contender: str, found: list[tuple[Cell, dict]]) -> bool:
-    return all(result["contenders"].get(contender, {}).get("look_up", False) for _, result in found)
-
-
-def _encoder_speed(words: int, each: dict[str, Any]) -> float:
-    return words / statistics.median(each["encoder"]["seconds"])
-
-
-def _whole_speed(words: int, each: dict[str, Any]) -> float:
-    return words / (statistics.median(each["encoder"]["seconds"]) + statistics.median(each["inputs"]["seconds"]))
-
-
-def _training_tables(found: list[tuple[Cell, dict]]) -> list[dict[str, Any]]:
-    tables = []
-    for cell, result in found:
-        columns = {"labels of words": "labels", "pretraining": "pretraining"}
-        rows = [
-            _row(
-                name,
-                None,
-                {
-                    column: figure(result["words"] / statistics.median(result[key][name]["seconds"]), [cell.id])
-                    for column, key in columns.items()
-                    if name in result[key]
-                },
-            )
-            for name in result["labels"]
-        ]
-        title = "Training speed: updates of the whole model"
-        tables.append(_table("training", title, "words/s", True, list(columns), rows, {"kind": "bars", "log_x": True}))
-    return tables[:1]
-
-
-def _row(label: str, group: str | None, values: dict[str, Any], contender: str | None = "") -> dict[str, Any]:
-    return {"label": label, "contender": label if contender == "" else contender, "group": group, "values": values}
-
-
-def _notes(parts: dict[str, list[tuple[Cell, dict]]]) -> list[str]:
-    notes = [
-        "Operations are those of matrix products and convolutions, a multiplication and an addition as two; counted from the "
-        "configuration, and measured by torch's FlopCounterMode on the plain form of the same model. ELMo computes each "
-        "distinct word of a batch once.",
-        "A sentence of more word pieces than a BERT has positions is computed in windows that overlap by half, so that every "
-        "piece has context on both sides.",
-        "Pretraining: ELMo predicts every word from both sides by its full softmax, BERT "
-        f"{cost_sides.MASKED:.0%} of its pieces and the next sentence; both updates by AdamW. Static vectors are looked up and do not learn with a head; how they were trained is "
-        "not timed here.",
-    ]
-    timed = [result for name in ("speed", "training") for _, result in parts.get(name, [])]
-    if timed:
-        first = timed[0]
-        loads = [result["load_average"][0] for result in timed if result["load_average"]]
-        beside = [result["comparisons_running"] for result in timed if result["comparisons_running"] is not None]
-        notes.append(
-            f"Timed on {first['device']} with {first['threads']} thread(s), {first['clock']}, on {first['text']}; in turns, "
-            f"medians. Load average of the machine {min(loads, default=0):.1f} to {max(loads, default=0):.1f}; processes of this "
-            f"comparison at most {max(beside, default=1)}."
-        )
-    return notes
+    return {"experiment": NAME, "title": TITLE, "tables": tables_of(parts), "tests": [], "notes": notes_of(parts)}
