@@ -1,5 +1,6 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""Rows of the table "ELMo or BERT?": speeds of the benchmarks, and every table of `hf-elmo compare` once it was run."""
+"""Rows of the table "ELMo or BERT?": speeds of the benchmarks, and every table of `hf-elmo compare` once it was run; and
+what that comparison says to common claims."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +9,18 @@ from typing import Any
 
 import yaml
 
+from hf_elmo.compare.formatting import in_both
+
 from .facts import Texts
 from .numbers import Number, Results, rounded, shown
 
 ROWS = Path(__file__).resolve().parent / "comparisons.yaml"
 REPORT = "comparison/report.json"
+VERDICTS = {
+    "supported": {"en": "supported", "zh": "得到支持"},
+    "mixed": {"en": "mixed", "zh": "结果不一"},
+    "not supported here": {"en": "not supported here", "zh": "在此未得到支持"},
+}
 
 
 @dataclass(frozen=True)
@@ -104,11 +112,32 @@ def report_rows(results: Results) -> list[Row]:
     for section in report["sections"]:
         for table in section["tables"]:
             if table.get("higher_is_better") is not None and table["columns"]:
-                rows += _row_of_table(section, table, sides)
+                rows += _row_of_table(table, sides)
     return rows
 
 
-def _row_of_table(section: Mapping[str, Any], table: Mapping[str, Any], sides: Mapping[str, str]) -> list[Row]:
+def claims(results: Results) -> list[dict[str, Any]]:
+    """Common claims with the verdict of the comparison's report, and how many of its comparisons counted for and against.
+
+    Claims that nothing was measured for are left out; without a report there are none.
+    """
+    if not results.has(REPORT):
+        return []
+    return [
+        {
+            "claim": {language: shown(text) for language, text in entry["claim"].items()},
+            "verdict": VERDICTS.get(entry["verdict"], {"en": entry["verdict"], "zh": entry["verdict"]}),
+            "counts": {
+                name: Number(count, frozenset({f"{REPORT}: ledger, {entry['id']}, {name}"}))
+                for name, count in entry["counts"].items()
+            },
+        }
+        for entry in results.read(REPORT)["ledger"]
+        if sum(entry["counts"].values())
+    ]
+
+
+def _row_of_table(table: Mapping[str, Any], sides: Mapping[str, str]) -> list[Row]:
     column, higher = table["columns"][0], table["higher_is_better"]
     best, several = {}, False
     for side, name in sides.items():
@@ -123,20 +152,22 @@ def _row_of_table(section: Mapping[str, Any], table: Mapping[str, Any], sides: M
         for side in sides
     }
     bounds = [figures[side].get("interval") for side in ("elmo", "bert")]
-    what = f"{shown(table['title'])}: {shown(column)}"
+    titles = in_both(table, "tables")
     labels = ", ".join(shown(best[side]["label"]) for side in ("elmo", "bert"))
     question = {
-        "en": what + (f" (best of several rows each: {labels})" if several else f" ({labels})"),
-        "zh": what + (f"（各取最好的一行：{labels}）" if several else f"（{labels}）"),
+        "en": f"{shown(titles['en'])}: {shown(column)} "
+        + (f"(best row of each: {labels})" if several else f"({labels})"),
+        "zh": f"{shown(titles['zh'])}：{shown(column)}"
+        + (f"（各取最好的一行：{labels}）" if several else f"（{labels}）"),
     }
-    unit = shown(table.get("unit") or "")
+    units = in_both(table, "units", "unit") if table.get("unit") else {"en": "", "zh": ""}
     return [
         Row(
             question,
             numbers["elmo"],
             numbers["bert"],
             higher,
-            {"en": unit, "zh": unit},
+            {language: shown(unit) for language, unit in units.items()},
             f"`{REPORT}`",
             None if None in bounds else tuple((low, high) for low, high in bounds),  # type: ignore[arg-type]
         )

@@ -12,7 +12,8 @@ What templates, and the texts of facts, may call:
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from huggingface_hub.utils import validate_repo_id
 from hf_elmo import pretrained
 from hf_elmo.conversion.known_models import KNOWN_MODELS
 
-from .comparison import comparison_rows
+from .comparison import claims, comparison_rows
 from .facts import LANGUAGES, CardFacts, load_facts
 from .numbers import FILTERS, Number, Results, Sources, shown, without_marks
 from .shapes import code_files, shape_of
@@ -127,16 +128,8 @@ class _Context:
         results: Results,
     ):
         self.language = language
-        self.environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=False,
-            autoescape=False,  # Markdown  # noqa: S701
-        )
-        self.environment.filters |= FILTERS
-        sources = Sources()
+        self.environment = _environment(TEMPLATES)
+        sources = _sources()
         in_box = facts.name in pretrained.names()
         self.values: dict[str, Any] = {
             "facts": facts,
@@ -158,25 +151,48 @@ class _Context:
             # A folder of the box is read by the installed package and holds no code.
             "code": [] if in_box and folder is None else code_files(folder),
             "conversion": _conversion(folder),
-            "rows": [],
+            "rows": comparison_rows(results),
+            "claims": claims(results),
             "transformers_tested": [shown(version) for version in TRANSFORMERS_TESTED],
             "has_picture": in_box if folder is None else (folder / "loss.svg").is_file(),
         }
-        self.values["rows"] = comparison_rows(results)
 
     def render_file(self, name: str) -> str:
-        return self._render(self.environment.get_template(name), name)
+        return self._render(self.environment.get_template, name)
 
     def translate(self, texts: Mapping[str, str]) -> str:
         """A text of the facts in the language of the card, its calls computed."""
-        text = texts[self.language]
-        return self._render(self.environment.from_string(text), f"the text {text[:40]!r}").strip()
+        return self._render(partial(_template_of, self.environment), texts[self.language]).strip()
 
-    def _render(self, template: jinja2.Template, what: str) -> str:
+    def _render(self, find: Callable[[str], jinja2.Template], text: str) -> str:
         try:
-            return template.render(self.values)
+            return find(text).render(self.values)
         except jinja2.TemplateError as error:
-            raise ValueError(f"{what}: {error}") from error
+            raise ValueError(f"the card of {self.values['facts'].name}, {text.strip()[:60]!r}: {error}") from error
+
+
+@cache
+def _environment(templates: Path) -> jinja2.Environment:
+    """Compiled templates are kept, since the same ones serve every card."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # Markdown  # noqa: S701
+    )
+    environment.filters |= FILTERS
+    return environment
+
+
+@cache
+def _template_of(environment: jinja2.Environment, text: str) -> jinja2.Template:
+    return environment.from_string(text)
+
+
+@cache
+def _sources() -> Sources:
+    return Sources()
 
 
 def _load_arguments(facts: CardFacts, repo_id: str | None, revision: str | None, in_box: bool) -> str:
