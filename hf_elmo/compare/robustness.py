@@ -30,8 +30,8 @@ NAME = "robustness"
 TITLE = "Robustness: the same words written otherwise"
 VERSION = 1
 LABELS, VECTORS = "labels", "vectors"
-QUICK_TASKS, FULL_TASKS = ("ud_ewt", "snips"), ("ud_ewt", "snips", "mr")
-DEV_SENTENCES = (100, 500)  # quick, full
+# Dev sentences of each task: quick (0: not at all), full. Reviews are long.
+DEV_SENTENCES = {"ud_ewt": (100, 500), "snips": (100, 500), "mr": (0, 300)}
 CONTEXT_SENTENCES = (40, 150)
 WORST = 2  # sentences kept of each transformation at full strength
 LONGEST_SHOWN = 30  # words of such a sentence
@@ -40,8 +40,8 @@ LONGEST_SHOWN = 30  # words of such a sentence
 def cells(settings: Settings, names: list[str]) -> list[Cell]:
     """Vectors of each contender; labels for each task, contender and seed, in a quick comparison the first seed alone."""
     found = [Cell(NAME, (("view", VECTORS), ("contender", name), ("seed", settings.seeds[0]))) for name in names]
-    for task in settings.choose(QUICK_TASKS, FULL_TASKS):
-        if settings.data_folder(task, NAME) is None:
+    for task, sentences in DEV_SENTENCES.items():
+        if not settings.choose(*sentences) or settings.data_folder(task, NAME) is None:
             continue
         for seed in settings.choose(settings.seeds[:1], settings.seeds):
             found += [
@@ -91,7 +91,7 @@ def label_scores(contender: Any, task: str, seed: int, context: Any) -> dict[str
     """
     settings = context.settings
     dev = read_task(settings, task, "validation")
-    dev = dev.select(range(min(len(dev), settings.choose(*DEV_SENTENCES))))
+    dev = dev.select(range(min(len(dev), settings.choose(*DEV_SENTENCES[task]))))
     probe = trained_probe(contender, task, seed, context)
     words, gold = words_of(dev), answers_of(dev)
     clean = probe.answers(words)
