@@ -22,12 +22,13 @@ class CharacterWork(NamedTuple):
 
 
 def character_work(char_ids: torch.Tensor, widest: int) -> CharacterWork:
-    """Distinct words (padding is one of them) of char ids (..., C), and their columns.
+    """Distinct words of char ids (..., C), padding left out, and their columns.
 
     Args:
         widest: width of the widest convolution, in characters.
     """
-    distinct = DistinctWords.of(char_ids.reshape(-1, char_ids.shape[-1]))
+    words = char_ids.reshape(-1, char_ids.shape[-1])
+    distinct = DistinctWords.of(words[words.any(dim=1)])
     return CharacterWork(len(distinct.lengths), min(char_ids.shape[-1], distinct.lengths[-1] + widest))
 
 
@@ -76,7 +77,7 @@ def count_bert(config: Any, windows: Sequence[int], pooler: bool = False) -> dic
 def measure(model: Any, inputs: dict[str, torch.Tensor]) -> dict[str, int]:
     """What torch's counter sees in one forward pass of a model of the same sizes, by operation.
 
-    The model is built anew, with the plain operations that the counter knows: ELMo's reference loop instead of fused
+    Give sentences without padding, over which the plain loop runs as over words. The model is built anew, with the plain operations that the counter knows: ELMo's reference loop instead of fused
     steps, attention as two products instead of a kernel. Weights do not matter for a count.
     """
     from torch.utils.flop_counter import FlopCounterMode

@@ -94,12 +94,9 @@ class Figures:
         first = section["tables"][0]
         for test in section["tests"]:
             sides = {test.get("a"), test.get("b")}
-            by_label = sides == {one["label"], other["label"]}
-            by_contender = sides == {one["contender"], other["contender"]} and test.get("group") in (
-                None,
-                one["group"],
-            )
-            if not (by_label or by_contender) or test.get("p_holm", test.get("p")) is None:
+            named = sides in ({one["label"], other["label"]}, {one["contender"], other["contender"]})
+            same_group = test.get("group") in (None, one["group"])
+            if not (named and same_group) or test.get("p_holm", test.get("p")) is None:
                 continue
             if test.get("table", first["id"]) == table["id"] and test.get("column", first["columns"][0]) == column:
                 return test

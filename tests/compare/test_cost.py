@@ -1,0 +1,144 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""Cells of costs: which there are, what they measure, and that tables come from them; times themselves are not judged."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from hf_elmo.compare import cost, cost_sides
+from hf_elmo.compare.contenders import load_contender
+from hf_elmo.compare.settings import Settings
+
+NAMES = ["elmo-mini-en", "bert-mini-en"]
+
+
+@pytest.fixture(scope="module")
+def static_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("vectors") / "vectors.txt"
+    path.write_text("the 1 2 3\nactor 4 5 6\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def contenders(static_file):
+    return [load_contender(name) for name in (*NAMES, f"static:{static_file}")]
+
+
+def settings(**changes):
+    return Settings(Path("unused"), quick=True, models=tuple(NAMES), **changes)
+
+
+def context(contenders):
+    by_name = {each.name: each for each in contenders}
+    return SimpleNamespace(settings=settings(), data=None, device="cpu", contender=by_name.__getitem__)
+
+
+def test_all_contenders_of_a_timing_are_in_one_cell():
+    cells = cost.cells(settings(), [*NAMES, "shuffled:elmo-mini-en"])
+    timed = [cell for cell in cells if cell["part"] in ("speed", "training")]
+    assert timed and {cell["models"] for cell in timed} == {"; ".join(NAMES)}
+    assert len({cell.id for cell in cells}) == len(cells)
+    assert cost.EXCLUSIVE is True
+
+
+def test_full_grid_leaves_the_largest_batches_to_gpus():
+    grids = {}
+    for device in ("cpu", "cuda"):
+        full = Settings(Path("unused"), device=device)
+        grids[device] = {
+            (cell["length"], cell["batch"]) for cell in cost.cells(full, NAMES) if cell["part"] == "speed"
+        }
+    assert grids["cuda"] == {(length, batch) for length in (8, 32, 128, 512, 2048) for batch in (1, 8, 64)}
+    assert grids["cpu"] < grids["cuda"] and (2048, 64) not in grids["cpu"] and (2048, 8) in grids["cpu"]
+
+
+def test_sentences_follow_the_text_and_begin_anew():
+    assert cost.sentences_of(["a", "b", "c"], 2, 2) == [["a", "b"], ["c", "a"]]
+
+
+def test_inputs_hold_every_word_once(contenders):
+    elmo, bert, static = contenders
+    sentences = cost.sentences_of(cost.words_of_text(None), 600, 2)
+    (batch,) = cost_sides.prepare(elmo, sentences)
+    assert int(batch["attention_mask"].sum()) == 2 * (600 + 2)
+    windows = [
+        int(length) for one in cost_sides.prepare(bert, sentences) for length in one["attention_mask"].sum(dim=1)
+    ]
+    pieces = [len(bert.pieces(words)[0]) for words in sentences]
+    assert max(windows) == 512 and len(windows) > 2 and sum(windows) > sum(pieces)
+    (batch,) = cost_sides.prepare(static, [["The", "zzz", "actor"]])
+    assert batch["rows"].tolist() == [[0, -1, 1]]
+
+
+def test_sizes_of_a_contender(contenders):
+    found = cost.sizes(contenders[0], cost.words_of_text(None), settings())
+    counted = {length: each["operations"] for length, each in found["counted"].items()}
+    assert list(counted) == [str(length) for length in cost.LENGTHS]
+    assert found["measured"] and all(
+        counted[length] == each["operations"] for length, each in found["measured"].items()
+    )
+    assert found["parameters"] == sum(each.numel() for each in contenders[0].model.parameters())
+
+
+def test_speed_memory_and_training_of_all_kinds(contenders, static_file):
+    where = context(contenders)
+    names = "; ".join(each.name for each in contenders)
+    speed, training = (
+        cost.Cell("cost", (("part", part), ("models", names), *more))
+        for part, more in (("speed", (("length", 8), ("batch", 2))), ("training", ()))
+    )
+    cost.TRAINING, kept = {"quick": (2, 8)}, cost.TRAINING
+    try:
+        results = [(cell, cost.run(cell, where)) for cell in (speed, training)]
+    finally:
+        cost.TRAINING = kept
+    for each in results[0][1]["contenders"].values():
+        assert len(each["encoder"]["seconds"]) == cost.RUNS[0] and min(each["encoder"]["seconds"]) > 0
+    tables = {table["id"]: table for table in cost.summarize(results, where.settings)["tables"]}
+    assert set(tables) == {"cost-encoder-batch-2", "cost-words-in-batch-2", "cost-memory-batch-2", "cost-training"}
+    static = contenders[2].name
+    assert static not in {row["contender"] for row in tables["cost-encoder-batch-2"]["rows"]}
+    assert static in {row["contender"] for row in tables["cost-words-in-batch-2"]["rows"]}
+    for row in tables["cost-training"]["rows"]:
+        assert ("pretraining" in row["values"]) == (row["contender"] != static)
+    values = [value for table in tables.values() for row in table["rows"] for value in row["values"].values()]
+    assert all(value["cells"] in ([speed.id], [training.id]) for value in values)
+
+
+def test_an_update_changes_every_part_of_a_model(contenders, monkeypatch):
+    seen = []
+    keep = cost_sides._update
+
+    def update(model, loss, device):
+        seen.append(model)
+        return keep(model, loss, device)
+
+    monkeypatch.setattr(cost_sides, "_update", update)
+    sentences = cost.sentences_of(cost.words_of_text(None), 8, 2)
+    for contender in contenders[:2]:
+        for make in (cost_sides.head_update, cost_sides.pretraining_update):
+            step = make(contender, sentences)
+            model = seen.pop()
+            before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+            step()
+            same = [name for name, weight in model.named_parameters() if torch.equal(weight, before[name])]
+            # a label layer's loss does not reach the pooler, nor softmaxes words that are no targets
+            assert not [name for name in same if "pooler" not in name and "scalar" not in name], (make, same)
+
+
+def test_comparisons_running_counts_processes_that_compare():
+    if cost._comparisons_running() is None:
+        pytest.skip("this system has no /proc")
+    before = cost._comparisons_running()
+    code = "import sys, time; print('up', flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code, "hf-elmo", "compare"], stdout=subprocess.PIPE)
+    try:
+        process.stdout.readline()
+        assert cost._comparisons_running() >= before + 1
+    finally:
+        process.kill()
+        process.wait()
