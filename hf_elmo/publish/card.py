@@ -1,6 +1,7 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""Which card is sent: that of the folder, that of the repository, or both in one."""
+"""Which cards are sent: those of the folder, those of the repository, or both in one."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ def make_cards(staged: Path, facts: str, repo_id: str, revision: str) -> list[st
 
     Args:
         facts: a name of the published set, or a facts file.
-        revision: tag or branch that the snippets of the card load.
+        revision: tag that the snippets of the card load, or a branch, which pins nothing.
     Returns:
         notes for people, one line each.
     Raises:
@@ -36,7 +37,7 @@ def make_cards(staged: Path, facts: str, repo_id: str, revision: str) -> list[st
         except (ValueError, OSError) as error:
             raise PublishError(f"{name} cannot be made from {facts}: {' '.join(str(error).split())}") from error
         (staged / name).write_bytes(text.encode("utf-8"))
-    return [f"{' and '.join(FILES.values())}: made from the facts of {facts}; the snippets load {revision}"]
+    return [f"{' and '.join(FILES.values())}: made from the facts of {facts}"]
 
 
 def check_cards(staged: Path) -> None:
@@ -59,39 +60,42 @@ def read_text(path: Path) -> str:
     return path.read_bytes().decode("utf-8")
 
 
-def settle(staged: Path, theirs: str | None, choice: str | None, repo_id: str) -> list[str]:
-    """Put the card that is to stand in the repository into the staged folder.
+def settle(staged: Path, theirs: Mapping[str, str], choice: str | None, repo_id: str) -> list[str]:
+    """Put the cards that are to stand in the repository into the staged folder.
 
     Args:
-        theirs: the card that the repository has; None: it has none, and that of the folder is taken.
-        choice: "keep" theirs, "replace" it by that of the folder, or "merge": theirs, with the metadata of ours that it
-            lacks. None: there must be nothing to choose.
+        theirs: cards of the repository by name (README.md, README_zh.md) that differ from those in the folder.
+        choice: "keep" theirs, "replace" them by those of the folder, or "merge": theirs, with the metadata of ours that
+            they lack. None: there must be nothing to choose.
     Returns:
         notes for people, one line each.
     Raises:
-        PublishError: the cards differ and `choice` is None, or they cannot be merged.
-        RefusedFiles: the merged card has faults.
+        PublishError: cards differ and `choice` is None, or they cannot be merged.
+        RefusedFiles: a merged card has faults.
     """
-    ours = read_text(staged / CARD)
-    if theirs is None or theirs == ours:
-        return []
-    if choice is None:
-        raise PublishError(
-            f"{repo_id} has another {CARD}: --card keep leaves it, --card replace puts yours in its place, --card merge "
-            "leaves its text and adds the metadata that it lacks"
-        )
-    if choice == "replace":
-        return [f"{CARD}: takes the place of that of {repo_id}"]
-    if choice == "keep":
-        (staged / CARD).write_bytes(theirs.encode("utf-8"))
-        return [
-            f"{CARD}: that of {repo_id} stays",
-            *(f"{CARD} of {repo_id}: {fault}" for fault in check_card(theirs, staged)),
-        ]
-    merged, notes = merge(ours, theirs)
-    (staged / CARD).write_bytes(merged.encode("utf-8"))
-    check_cards(staged)
-    return [f"{CARD}: that of {repo_id}, with metadata of yours", *notes]
+    notes = []
+    for name, their_text in theirs.items():
+        if choice is None:
+            raise PublishError(
+                f"{repo_id} has another {name}: --card keep leaves it, --card replace puts yours in its place, --card "
+                "merge leaves its text and adds the metadata that it lacks"
+            )
+        if choice == "replace":
+            notes.append(f"{name}: takes the place of that of {repo_id}")
+        elif choice == "keep":
+            (staged / name).write_bytes(their_text.encode("utf-8"))
+            notes.append(f"{name}: that of {repo_id} stays")
+            notes += [f"{name} of {repo_id}: {fault}" for fault in check_card(their_text, staged)]
+        else:
+            merged, conflicts = merge(read_text(staged / name), their_text)
+            (staged / name).write_bytes(merged.encode("utf-8"))
+            notes += [
+                f"{name}: that of {repo_id}, with metadata of yours",
+                *(f"{name}: {conflict}" for conflict in conflicts),
+            ]
+    if choice == "merge":
+        check_cards(staged)
+    return notes
 
 
 def merge(ours: str, theirs: str) -> tuple[str, list[str]]:
@@ -117,7 +121,7 @@ def merge(ours: str, theirs: str) -> tuple[str, list[str]]:
         elif _is_list(value, key) and _is_list(data[key], key):
             data[key] = data[key] + [item for item in value if item not in data[key]]
         elif data[key] != value:
-            notes.append(f"{CARD}: {key} stays {_short(data[key])}, yours was {_short(value)}")
+            notes.append(f"{key} stays {_short(data[key])}, yours was {_short(value)}")
     block = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)
     return f"---\n{block}---\n" + (body if body.strip() else _body(ours)), notes
 

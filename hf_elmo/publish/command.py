@@ -141,11 +141,13 @@ def _publish_staged(
         ) from error
     if facts_of_card := options.facts or (options.folder if str(folder) != options.folder else None):
         notes += card.make_cards(staged, facts_of_card, order.repo_id, order.tag or order.revision)
+        if order.tag is None:
+            notes.append(f"the snippets of the card load {order.revision}, which changes: --tag pins them")
     card.check_cards(staged)
     user, state, unseen = _look(options, api, order)
     facts, tagged = staging.measure(staged), None
     if state.exists:
-        notes += card.settle(staged, _their_card(api, order, state, facts), options.card, order.repo_id)
+        notes += card.settle(staged, _their_cards(api, order, state, facts), options.card, order.repo_id)
         facts = staging.measure(staged)
         tagged = state_of_tag(api, order)
         check_tag(order, tagged, facts)
@@ -215,24 +217,26 @@ def _look(options: argparse.Namespace, api: "HfApi", order: "Order") -> tuple[st
     from hf_elmo.publish.errors import HubError
     from hf_elmo.publish.repository import State, look, who_am_i
 
-    user = None
+    user, unseen = None, None
     try:
         user = who_am_i(api, order.repo_id)
-        state = look(api, order.repo_id, order.revision)
     except HubError as error:
         if not options.dry_run:
             raise
-        return user, State(), str(error)
-    return user, state, None
+        unseen = str(error)  # a public repository can be looked at even so
+    try:
+        return user, look(api, order.repo_id, order.revision), None
+    except HubError as error:
+        if not options.dry_run:
+            raise
+        return user, State(), unseen or str(error)
 
 
-def _their_card(api: "HfApi", order: "Order", state: "State", facts: Sequence["FileFacts"]) -> str | None:
-    """The card of the branch, or of main where the branch will be made from it; None if it is the same or missing."""
-    from hf_elmo.publish.repository import CARD, look, read_card
+def _their_cards(api: "HfApi", order: "Order", state: "State", facts: Sequence["FileFacts"]) -> dict[str, str]:
+    """The other cards of the branch, or of main where the branch will be made from it."""
+    from hf_elmo.publish.repository import look, read_cards
 
-    if state.head is None:
-        state = look(api, order.repo_id, "main")
-    return read_card(api, order.repo_id, state) if CARD in {local.name for local in state.to_send(facts)} else None
+    return read_cards(api, order.repo_id, state if state.head else look(api, order.repo_id, "main"), facts)
 
 
 def _plan(

@@ -33,11 +33,9 @@ def find_credentials(content: bytes, own_token: str | None = None) -> Iterator[t
         content: of a text file.
         own_token: the token in use, found in whatever form it has.
     """
-    own = (
-        [("the token in use", re.compile(re.escape((own_token or "").encode())))]
-        if len(own_token or "") >= _SHORTEST_TOKEN
-        else []
-    )
-    for kind, pattern in [*own, *_PATTERNS]:
+    patterns = list(_PATTERNS)
+    if own_token is not None and len(own_token) >= _SHORTEST_TOKEN:
+        patterns.append(("the token in use", re.compile(re.escape(own_token.encode()))))
+    for kind, pattern in patterns:
         for found in pattern.finditer(content):
             yield content.count(b"\n", 0, found.start()) + 1, kind

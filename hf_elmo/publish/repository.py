@@ -5,6 +5,7 @@ import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from hf_elmo.publish.errors import HubError, PublishError
 from hf_elmo.publish.hub_errors import explain, patiently
 from hf_elmo.publish.staging import FileFacts
 
-CARD = "README.md"
+CARD, CARDS = "README.md", r"README(_[a-z]{2})?\.md"
 NEW, CHANGED, SAME = "new", "replaces another", "there already"
 _BRANCH = r"[A-Za-z0-9_](?:[\w./-]*[\w-])?"
 
@@ -179,17 +180,20 @@ def state_of_tag(api: HfApi, order: Order) -> State | None:
     return look(api, order.repo_id, order.tag) if order.tag in {tag.name for tag in refs.tags} else None
 
 
-def read_card(api: HfApi, repo_id: str, state: State) -> str | None:
-    """The text of the card in the repository, None if there is none.
+def read_cards(api: HfApi, repo_id: str, state: State, facts: Sequence[FileFacts]) -> dict[str, str]:
+    """Texts, by name, of the repository's cards that differ from those in the folder.
 
     Raises:
-        HubError: it cannot be fetched.
+        HubError: one cannot be fetched.
     """
-    if CARD not in state.files:
-        return None
-    with tempfile.TemporaryDirectory(prefix="hf-elmo-card-") as cache:
-        try:
-            path = patiently(lambda: api.hf_hub_download(repo_id, CARD, revision=state.head, cache_dir=cache))
-            return Path(path).read_bytes().decode("utf-8")
-        except Exception as error:
-            raise HubError(f"{CARD} of {repo_id} cannot be read: {explain(error, repo_id, api)}") from error
+    found = {}
+    for local in facts:
+        if not re.fullmatch(CARDS, local.name) or state.of(local) != CHANGED:
+            continue
+        with tempfile.TemporaryDirectory(prefix="hf-elmo-card-") as cache:
+            download = partial(api.hf_hub_download, repo_id, local.name, revision=state.head, cache_dir=cache)
+            try:
+                found[local.name] = Path(patiently(download)).read_bytes().decode("utf-8")
+            except Exception as error:
+                raise HubError(f"{local.name} of {repo_id} cannot be read: {explain(error, repo_id, api)}") from error
+    return found

@@ -7,10 +7,11 @@ commit names its parent, so that the work of somebody else in between is never o
 """
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi
 
 from hf_elmo.publish.errors import HubError, PublishError
 from hf_elmo.publish.hub_errors import AGAIN, explain, may_pass, patiently, pauses
@@ -115,17 +116,22 @@ def _make_place(api: HfApi, order: Order, state: State, facts: Sequence[FileFact
     return state
 
 
-def _send(api: HfApi, facts: Sequence[FileFacts], order: Order, state: State):
+def _send(api: HfApi, facts: Sequence[FileFacts], order: Order, state: State, say: Say) -> CommitInfo:
     operations = [CommitOperationAdd(local.name, str(local.path)) for local in state.to_send(facts)]
-    return api.create_commit(
-        order.repo_id,
-        operations,
-        commit_message=order.message,
-        # the pull request's first commit stands on its parent as well
-        revision=None if order.create_pr else order.revision,
-        create_pr=order.create_pr,
-        parent_commit=state.head,
-    )
+    with warnings.catch_warnings(record=True) as remarks:  # of the Hub, on the card
+        warnings.simplefilter("always", UserWarning)
+        made = api.create_commit(
+            order.repo_id,
+            operations,
+            commit_message=order.message,
+            revision=None if order.create_pr else order.revision,
+            create_pr=order.create_pr,
+            parent_commit=state.head,
+        )
+    for remark in remarks:
+        if issubclass(remark.category, UserWarning):
+            say(" ".join(str(remark.message).split()))
+    return made
 
 
 def _commit(api: HfApi, facts: Sequence[FileFacts], order: Order, state: State, say: Say) -> Published:
@@ -133,7 +139,7 @@ def _commit(api: HfApi, facts: Sequence[FileFacts], order: Order, state: State, 
         sent = state.to_send(facts)
         say(f"will send {len(sent)} files to {order.repo_id}, {order.revision}, in one commit" + _nth_try(number))
         try:
-            commit = _send(api, facts, order, state).oid
+            commit = _send(api, facts, order, state, say).oid
             break
         except Exception as error:
             found = _look_after(api, order, error)
@@ -190,7 +196,7 @@ def _propose(
     for number, seconds in enumerate(pauses(), start=1):
         say(f"will propose {len(state.to_send(facts))} files to {order.repo_id}" + _nth_try(number))
         try:
-            made = _send(api, facts, order, state)
+            made = _send(api, facts, order, state, say)
             return Published(made.oid, made_commit=True, pull_request=made.pr_url)
         except Exception as error:
             try:

@@ -62,11 +62,11 @@ def hub(monkeypatch):
 def publish(hub, folder):
     """Runs the command in this process, without loading the model unless asked to."""
 
-    def run(*words: str, token: str | None = None, load_check: bool = False, source: Path = folder) -> int:
+    def run(*words: str, token: str | bool | None = None, load_check: bool = False, source: Path = folder) -> int:
         parser = argparse.ArgumentParser()
         command.add_arguments(parser)
         more = [] if load_check else ["--no-load-check"]
         options = parser.parse_args([str(source), "org/elmo", *more, *words])
-        return command.publish(options, HfApi(endpoint=hub.url, token=token or hub.anna))
+        return command.publish(options, HfApi(endpoint=hub.url, token=hub.anna if token is None else token))
 
     return run

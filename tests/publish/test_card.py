@@ -48,6 +48,16 @@ def test_keep(publish, with_their_card, folder, capsys):
     assert publish("--card", "keep") == 0 and len(with_their_card.commits("org/elmo")) == 3
 
 
+def test_translations_are_cards_as_well(publish, with_their_card, folder):
+    (folder / "README_zh.md").write_text((folder / "README.md").read_text())
+    with_their_card.commit("org/elmo", {"README.md": None, "README_zh.md": THEIRS.encode()})
+    with pytest.raises(PublishError, match="org/elmo has another README_zh.md: --card keep"):
+        publish()
+    assert publish("--card", "keep") == 0
+    assert with_their_card.files("org/elmo")["README_zh.md"] == THEIRS.encode()
+    assert with_their_card.files("org/elmo")["README.md"] == (folder / "README.md").read_bytes()
+
+
 def test_replace(publish, with_their_card, folder):
     assert publish("--card", "replace") == 0
     assert with_their_card.files("org/elmo")["README.md"] == (folder / "README.md").read_bytes()
@@ -80,7 +90,7 @@ def test_results_of_two_models_are_not_mixed():
     theirs = "---\nmodel-index: [{name: b, results: []}]\n---\n\n# B\n"
     merged, notes = merge(ours, theirs)
     assert "name: b" in merged and "name: a" not in merged
-    assert notes[0].startswith("README.md: model-index stays")
+    assert notes[0].startswith("model-index stays")
 
 
 def test_cards_that_cannot_be_read_are_not_merged():
