@@ -76,7 +76,8 @@ def measure(loaded: LoadedModel, *, predicts_words: bool = True, words: int = 8)
             "more_he": sum(value > 0 for value in means.values()),
             "work": {person: _work(loaded, person, words) for person in PERSONS},
         }
-    nearer = {name: _nearer(loaded, name) for name in PROFESSIONS}
+    pronouns = [_vector(loaded, pronoun.capitalize(), 0) for pronoun in PRONOUNS]
+    nearer = {name: _nearer(_vector(loaded, f"The {name}", -1), *pronouns) for name in PROFESSIONS}
     found["vectors"] = {
         "method": "cosine to He minus cosine to She, all layers averaged",
         "professions": {name: round(value, 4) for name, value in sorted(nearer.items(), key=lambda item: item[1])},
@@ -117,15 +118,13 @@ def _work(loaded: LoadedModel, person: str, count: int) -> list[str]:
         best = [item.word for item in loaded.model.substitutes(words, len(words) - 2, loaded.tokenizer, 10 * count)]
     else:
         (row,) = _at_mask(loaded, [WORK.format(person=person, gap=loaded.tokenizer.mask_token)])
-        best = loaded.tokenizer.convert_ids_to_tokens(row.topk(10 * count).indices.tolist())
+        best = loaded.tokenizer.convert_ids_to_tokens(row.topk(min(10 * count, len(row))).indices.tolist())
     return [word for word in best if word.isalpha()][:count]
 
 
-def _nearer(loaded: LoadedModel, profession: str) -> float:
-    profession_vector = _vector(loaded, f"The {profession}", -1)
-    he, she = (_vector(loaded, pronoun.capitalize(), 0) for pronoun in PRONOUNS)
+def _nearer(vector: torch.Tensor, he: torch.Tensor, she: torch.Tensor) -> float:
     cosine = torch.nn.functional.cosine_similarity
-    return float(cosine(profession_vector, he, dim=0) - cosine(profession_vector, she, dim=0))
+    return float(cosine(vector, he, dim=0) - cosine(vector, she, dim=0))
 
 
 def _vector(loaded: LoadedModel, who: str, position: int) -> torch.Tensor:

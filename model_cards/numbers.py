@@ -88,6 +88,11 @@ def rounded(number: Number, digits: int = 1) -> str:
     return shown(f"{_needed(number).value:,.{digits}f}")
 
 
+def plain(number: Number) -> str:
+    """A whole number as code writes it, without separators."""
+    return shown(f"{int(_needed(number).value)}")
+
+
 def percent(number: Number, digits: int = 1) -> str:
     """A share of 1 in percent, without the sign."""
     return shown(f"{100 * _needed(number).value:.{digits}f}")
@@ -123,7 +128,7 @@ def scientific(number: Number) -> str:
 
 FILTERS = {
     function.__name__: function
-    for function in (rounded, percent, millions, ten_thousands, hundred_millions, significant, scientific)
+    for function in (rounded, plain, percent, millions, ten_thousands, hundred_millions, significant, scientific)
 }
 
 

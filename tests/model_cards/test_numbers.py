@@ -122,6 +122,7 @@ def test_filters(name, value, digits, text):
 def test_numbers_as_they_are():
     assert without_marks(numbers.FILTERS["scientific"](Number(5e-6, HERE))) == "5e-6"
     assert without_marks(str(Number(4772068, HERE))) == "4,772,068"
+    assert without_marks(numbers.FILTERS["plain"](Number(1024.0, HERE))) == "1024"
     assert without_marks(str(Number(93.6, HERE, "93.60"))) == "93.60"
 
 
