@@ -2,6 +2,7 @@
 """What the Hub's errors mean for somebody who publishes a model, each in one line with the way out."""
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -17,6 +18,7 @@ from huggingface_hub.errors import (
 AGAIN = "give the same command again"
 SILENCE_SECONDS = 600.0  # the Hub's client itself would wait for ever
 WAITS = (2.0, 8.0)  # seconds before the second and the third try
+_STATUS_IN_XET = re.compile(r"HTTP status (?:client|server) error \((\d{3})")  # hf_xet tells it in words only
 T = TypeVar("T")
 
 
@@ -33,6 +35,8 @@ def explain(error: BaseException, repo_id: str, api: HfApi) -> str:
         return f"{repo_id} does not exist, or the token may not see it"
     if isinstance(error, RevisionNotFoundError):
         return f"{repo_id} has no such revision"
+    if status == 404 and "xet-write-token" in str(error):
+        return f"{api.endpoint} takes no uploads through Xet: set HF_HUB_DISABLE_XET=1"
     if status == 401:
         return "the Hub does not accept the token (expired, revoked?): `hf auth login` replaces it, or set HF_TOKEN"
     if status == 402:
@@ -66,7 +70,10 @@ def _cause(error: BaseException) -> BaseException:
 def status_of(error: BaseException) -> int | None:
     """The HTTP status that an error brings, if the Hub has answered at all."""
     response = getattr(error, "response", None)
-    return getattr(response, "status_code", None)
+    if response is not None:
+        return getattr(response, "status_code", None)
+    found = _STATUS_IN_XET.search(str(error))
+    return int(found.group(1)) if found else None
 
 
 def _class_names(error: BaseException) -> set[str]:

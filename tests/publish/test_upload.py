@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 from huggingface_hub import HfApi, constants
+from xet_storage import XetStorage
 
 from hf_elmo.publish import hub_errors
 from hf_elmo.publish.errors import HubError, PublishError
@@ -285,9 +286,24 @@ def test_a_dry_run_changes_nothing_and_works_without_a_hub(publish, hub, folder,
     assert len(hub.asked("POST|PUT|DELETE")) == sent
 
 
-def test_a_hub_without_xet_is_told_where_xet_is_on(publish, hub, folder, monkeypatch):
+@pytest.fixture
+def with_xet(hub, monkeypatch):
+    pytest.importorskip("hf_xet")
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
-    with pytest.raises(HubError) as raised:
+
+
+def test_xet_makes_one_commit_as_well(with_xet, publish, hub, folder):
+    with XetStorage(hub, [(folder / "model.safetensors").read_bytes()]) as storage:
+        hub.fault("POST", COMMIT, kind="500-after")
+        assert publish("--tag", "v1.0") == 0
+        assert publish("--tag", "v1.0") == 0
+    check_published(hub, folder)
+    assert any("/xorbs/" in line for line in storage.received)
+    assert not hub.asked("POST|PUT", r"/info/lfs/|signature=")
+
+
+def test_a_hub_without_xet_is_told_where_xet_is_on(with_xet, publish, hub, folder):
+    with pytest.raises(HubError, match="nothing was committed to org/elmo: .*HF_HUB_DISABLE_XET=1") as raised:
         publish()
-    assert "\n" not in str(raised.value) and "nothing was committed" in str(raised.value)
+    assert "\n" not in str(raised.value)
     assert nothing_is_broken(hub)
