@@ -22,7 +22,7 @@ from hf_elmo.demo.texts import read_groups
 NAME = "polysemy"
 TITLE = "The same word in different senses"
 CORPUS_SENSES, CORPUS_GRAMMAR = "annotated text: senses of one part of speech", "annotated text: other part of speech"
-WORDS, USES_OF_A_SENSE = (30, 400), 6  # (quick, full) spellings of the annotated text, and uses of each sense at most
+WORDS, USES_OF_A_SENSE = (30, 300), 6  # (quick, full) spellings of the annotated text, and uses of each sense at most
 SEED = 1  # of the uses drawn
 SENTENCES_AT_ONCE = 256
 WITHIN, ACROSS, OTHERS, AUC = "same word, same sense", "same word, other sense", "different words", "AUC"
@@ -124,8 +124,8 @@ def measure(contender: Any, groups: Groups) -> dict[str, Any]:
     """Cosines of pairs of uses in each layer.
 
     Returns:
-        "layers", and for each group: "words", and layer -> WITHIN, ACROSS, OTHERS, AUC -> a number for each word. OTHERS
-        compares a word's uses with those of the next word of the group.
+        "layers", and for each group: "words", "uses", and for each layer AUC, a number for each word, and for WITHIN, ACROSS
+        and OTHERS mean and 95 % interval over words. OTHERS compares a word's uses with those of its neighbour in the group.
     """
     result: dict[str, Any] = {"layers": list(contender.layers), "groups": {}}
     for name, words in groups.items():
@@ -138,14 +138,20 @@ def measure(contender: Any, groups: Groups) -> dict[str, Any]:
             parts = [vectors[index, begin:end] for begin, end in zip(bounds[:-1], bounds[1:], strict=True)]
             rows = [compare_uses(part, labels) for part, labels in zip(parts, senses, strict=True)]
             others = [float((part @ parts[place - 1].T).mean()) for place, part in enumerate(parts)]
+            within, across, auc = zip(*rows, strict=True)
             measured[layer] = {
-                column: [round(value, 5) for value in values]
-                for column, values in zip(
-                    (WITHIN, ACROSS, AUC, OTHERS), (*zip(*rows, strict=True), others), strict=True
-                )
+                AUC: [round(value, 4) for value in auc],
+                WITHIN: _mean(within),
+                ACROSS: _mean(across),
+                OTHERS: _mean(others),
             }
         result["groups"][name] = {"words": list(words), "uses": len(uses), "layers": measured}
     return result
+
+
+def _mean(values: Sequence[float]) -> dict[str, Any]:
+    low, high = bootstrap_interval(values)
+    return {"mean": float(np.mean(values)), "interval": [low, high]}
 
 
 def compare_uses(vectors: np.ndarray, senses: Sequence[str]) -> tuple[float, float, float]:
@@ -198,7 +204,9 @@ def summarize(results: list[tuple[Cell, dict]], settings: Any) -> Section:
             label = f"{cell['contender']}, {layer}"
             values = {}
             for name, group in result["groups"].items():
-                values[name] = _over_words(group["layers"][layer][AUC], cell)
+                auc = group["layers"][layer][AUC]
+                interval = bootstrap_interval(auc)
+                values[name] = figure(float(np.mean(auc)), [cell.id], interval=interval, n=len(auc))
             auc_rows.append({"label": label, "contender": cell["contender"], "group": layer, "values": values})
             for name, group in result["groups"].items():
                 columns = (WITHIN, ACROSS, OTHERS)
@@ -207,7 +215,7 @@ def summarize(results: list[tuple[Cell, dict]], settings: Any) -> Section:
                         "label": label,
                         "contender": cell["contender"],
                         "group": name,
-                        "values": {column: _over_words(group["layers"][layer][column], cell) for column in columns},
+                        "values": {column: _cosine(group, layer, column, cell) for column in columns},
                     }
                 )
     if not results:
@@ -243,8 +251,9 @@ def summarize(results: list[tuple[Cell, dict]], settings: Any) -> Section:
     return section
 
 
-def _over_words(values: list[float], cell: Cell) -> dict[str, Any]:
-    return figure(float(np.mean(values)), [cell.id], interval=bootstrap_interval(values), n=len(values))
+def _cosine(group: dict[str, Any], layer: str, column: str, cell: Cell) -> dict[str, Any]:
+    found = group["layers"][layer][column]
+    return figure(found["mean"], [cell.id], interval=tuple(found["interval"]), n=len(group["words"]))
 
 
 def _merged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

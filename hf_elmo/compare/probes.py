@@ -7,6 +7,7 @@ Seeds draw different training sentences. The baseline is the commonest tag of ea
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from hf_elmo.compare.cells import Cell, Section, figure
 from hf_elmo.compare.item_bits import items_digest, pack_bits, unpack_bits
 from hf_elmo.compare.statistics import bootstrap_interval, holm, mean_sd, paired_test
+from hf_elmo.data.columns import read_columns
 
 NAME = "probes"
 TITLE = "Parts of speech by a linear probe, layer by layer"
@@ -44,12 +46,9 @@ def run(cell: Cell, context: Any) -> dict[str, Any]:
     return probe(context.contender(cell["contender"]), [train[index] for index in sorted(chosen)], dev, cell["seed"])
 
 
-def read_tagged(path: Any) -> list[Tagged]:
+def read_tagged(path: Path) -> list[Tagged]:
     """Words and universal tags of a CoNLL-U file."""
-    from hf_elmo.data import load_tagging
-
-    data = load_tagging(path, "upos")
-    return list(zip(data["tokens"], data["tags"], strict=True))
+    return [(tokens, tags) for _, tokens, tags in read_columns(path, "conllu", "upos", None)]
 
 
 def probe(contender: Any, train: Sequence[Tagged], dev: Sequence[Tagged], seed: int) -> dict[str, Any]:

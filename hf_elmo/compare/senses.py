@@ -166,6 +166,9 @@ def summarize(results: list[tuple[Cell, dict]], settings: Any) -> Section:
         "Nothing is trained on the vectors: the sense whose average of training vectors has the highest cosine (Peters et "
         "al. 2018, section 5.3). Of senses that are equally near, the most frequent one is taken: so it is for a "
         "word without a vector, and where all uses of a lemma have one vector.",
+        "Vectors without context tell the forms of a lemma apart (bank, banks) and nothing else: they choose the sense whose "
+        "examples had the form in question in the greatest share, which may be a rare one. That is why they can be worse than "
+        "the most frequent sense.",
     ]
     tests = _tests(systems, right)
     return {"experiment": NAME, "title": TITLE, "tables": [table], "tests": tests, "notes": notes + _verdicts(tests)}

@@ -73,9 +73,10 @@ def elmo_word_scores(
         targets = encoded["input_ids"][rows, places].to(top.device)
         ahead, back = top.chunk(2, dim=-1)
         for name, hidden in (("forward", ahead[rows, places - 1]), ("backward", back[rows, places + 1])):
-            log_probs = model.logits(hidden).double().log_softmax(dim=-1)[rows.cpu(), targets.to(hidden.device)]
-            log_probs[targets == tokenizer.unk_token_id] = torch.nan
-            found[name][batch] = log_probs.cpu().numpy()
+            log_probs = model.logits(hidden).double().log_softmax(dim=-1)
+            log_probs = log_probs.gather(1, targets.to(log_probs.device)[:, None]).squeeze(1).cpu()
+            log_probs[targets.cpu() == tokenizer.unk_token_id] = torch.nan
+            found[name][batch] = log_probs.numpy()
     return found
 
 
