@@ -134,7 +134,8 @@ class _Context:
         self.values: dict[str, Any] = {
             "facts": facts,
             "known": KNOWN_MODELS.get(facts.known_model or ""),
-            "shape": shape_of(facts, folder),
+            "shape": shape_of(facts, folder)
+            or jinja2.Undefined(f"the sizes of {facts.name} need its folder, with config.json"),
             "result": results.number,
             "count": results.count,
             "entry": results.entry,

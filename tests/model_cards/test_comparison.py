@@ -1,0 +1,168 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""Rows of "ELMo or BERT?": who wins by hand-made reports and benchmarks, and how they come into a card."""
+
+import json
+import shutil
+
+import pytest
+
+from hf_elmo.compare.report import write_report
+from hf_elmo.model_cards.comparison import REPORT, Row, claims, comparison_rows, report_rows
+from hf_elmo.model_cards.numbers import Number, Results, unsourced_numbers, without_marks
+from hf_elmo.model_cards.rendering import render_card
+
+CONTENDERS = [
+    {"name": "shuffled:elmo-mini-en", "kind": "elmo"},
+    {"name": "elmo-mini-en", "kind": "elmo"},
+    {"name": "bert-mini-en", "kind": "bert"},
+    {"name": "word2vec-mini-en", "kind": "static"},
+]
+
+
+def figure(value, interval=None, cell="c"):
+    return {"value": value, "sd": None, "interval": interval, "n": 10, "cells": [cell]}
+
+
+def table(name, rows, higher=True, columns=("F1",), unit="%"):
+    """`rows`: (label, contender, values of the columns)."""
+    return {
+        "id": name,
+        "title": f"Title {name}",
+        "unit": unit,
+        "higher_is_better": higher,
+        "columns": list(columns),
+        "rows": [
+            {"label": label, "contender": contender, "group": None, "values": dict(zip(columns, values, strict=False))}
+            for label, contender, values in rows
+        ],
+        "plot": None,
+    }
+
+
+def two(name, elmo, bert, **more):
+    rows = [("elmo-mini-en", "elmo-mini-en", [elmo]), ("bert-mini-en", "bert-mini-en", [bert])]
+    return table(name, rows, **more)
+
+
+TABLES = [
+    two("ahead", figure(91.0, [90.0, 92.0]), figure(85.0, [84.0, 86.0])),
+    two("behind", figure(61.0, [60.0, 62.0]), figure(70.0, [69.0, 71.0])),
+    two("open", figure(50.0, [45.0, 55.0]), figure(54.0, [50.0, 58.0])),
+    two("seconds", figure(2.0), figure(3.0), higher=False, unit="s"),
+    two("sizes", figure(2.0), figure(3.0), higher=None),
+    table("alone", [("elmo-mini-en", "elmo-mini-en", [figure(1.0)])]),
+    table(
+        "layers",
+        [
+            ("shuffled:elmo-mini-en", "shuffled:elmo-mini-en", [figure(99.0)]),
+            ("elmo, layer 1", "elmo-mini-en", [figure(80.0), figure(1.0)]),
+            ("elmo, layer 2", "elmo-mini-en", [figure(82.0), figure(0.0)]),
+            ("bert, layer 4", "bert-mini-en", [figure(81.0), figure(9.0)]),
+            ("most frequent", None, [figure(83.0)]),
+        ],
+        columns=("all", "some"),
+    ),
+]
+
+
+@pytest.fixture
+def results(tmp_path, plain_results):
+    """The result files with a report that `hf-elmo compare` writes of TABLES."""
+    folder = tmp_path / "results"
+    shutil.copytree(plain_results.folder, folder)
+    cell = folder / "comparison" / "cells" / "made" / "c.json"
+    cell.parent.mkdir(parents=True)
+    cell.write_text("{}")
+    section = {"experiment": "made", "title": "Made", "tables": TABLES, "tests": [], "notes": []}
+    write_report(folder / "comparison", [section], {"contenders": CONTENDERS, "command": "hf-elmo compare"})
+    return Results(folder)
+
+
+def test_each_table_that_ranks_both_gives_a_row(results):
+    rows = {without_marks(row.question["en"]): row for row in report_rows(results)}
+    assert {question: row.winner for question, row in rows.items()} == {
+        "Title ahead: F1 (elmo-mini-en, bert-mini-en)": "elmo",
+        "Title behind: F1 (elmo-mini-en, bert-mini-en)": "bert",
+        "Title open: F1 (elmo-mini-en, bert-mini-en)": "none",
+        "Title seconds: F1 (elmo-mini-en, bert-mini-en)": "elmo",
+        "Title layers: all (best row of each: elmo, layer 2, bert, layer 4)": "elmo",
+    }
+    ahead, best = rows["Title ahead: F1 (elmo-mini-en, bert-mini-en)"], list(rows.values())[-1]
+    assert without_marks(ahead.cell("elmo")) == "**91.0 (90.0–92.0)**"
+    assert without_marks(ahead.cell("bert")) == "85.0 (84.0–86.0)"
+    assert (best.elmo.value, best.bert.value) == (82.0, 81.0)
+    assert best.elmo.sources == {f"{REPORT}: layers, elmo, layer 2, all"}
+    assert without_marks(ahead.unit["zh"]) == "%"
+
+
+def test_without_a_report_the_benchmarks_speak_alone(results, plain_results):
+    with_report, without = comparison_rows(results), comparison_rows(plain_results)
+    assert len(without) == 7 and [row.question for row in with_report[5:]] == [row.question for row in without]
+    assert claims(plain_results) == [] and "Claims, and what was measured" not in render_card(
+        "original", results=plain_results
+    )
+
+
+def test_speeds_are_compared_with_the_range_of_their_runs(plain_results, tmp_path):
+    """Read again from the files: words of the run over its seconds."""
+    rows = comparison_rows(plain_results)
+    content = json.loads((plain_results.folder / "encoder-original-xeon.json").read_text(encoding="utf-8"))
+    measured = content["metrics"]["original, batch 1, corpus order"]["sides"]["ours-native"]
+    (row,) = [
+        row
+        for row in rows
+        if "one sentence at a time: ELMo original with its C kernel, BERT-base; float32" in row.question["en"]
+    ]
+    assert row.elmo.value == measured["words_per_second"] and row.winner == "bert"
+    times = sorted(measured["seconds"])
+    words = measured["words_per_second"] * times[len(times) // 2]
+    assert row.intervals[0] == pytest.approx((words / times[-1], words / times[0]), rel=1e-3)
+
+
+def test_values_that_are_equal_have_no_winner():
+    three = Number(3.0, frozenset())
+    row = Row({"en": "", "zh": ""}, three, three, True, {"en": "", "zh": ""}, "")
+    assert row.winner == "none" and without_marks(row.cell("elmo")) == "3.000"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_report_comes_into_the_card(results, language):
+    text = render_card("original", language, results=results, marks=True)
+    assert unsourced_numbers(text) == []
+    ahead, behind, open_ = {
+        "en": ("### Where ELMo is ahead", "### Where ELMo loses", "### Too close to call"),
+        "zh": ("### ELMo 领先之处", "### ELMo 落后之处", "### 难分高下"),
+    }[language]
+    parts = {heading: without_marks(text).split(heading)[1].split("###")[0] for heading in (ahead, behind, open_)}
+    assert "Title ahead" in parts[ahead] and "Title seconds" in parts[ahead] and "Title behind" not in parts[ahead]
+    assert "| 61.0 (60.0–62.0) | **70.0 (69.0–71.0)** |" in parts[behind]
+    assert "Title open" in parts[open_]
+
+
+def test_claims_of_the_report(results):
+    report = json.loads((results.folder / REPORT).read_text(encoding="utf-8"))
+    counts = {"for": 3, "against": 1, "open": 0}
+    report["ledger"] = [
+        {"id": "a", "claim": {"en": "It is good in 9.", "zh": "很好"}, "verdict": "mixed", "counts": counts},
+        {
+            "id": "b",
+            "claim": {"en": "Unmeasured.", "zh": "没有测"},
+            "verdict": "not measured",
+            "counts": dict.fromkeys(counts, 0),
+        },
+    ]
+    (results.folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
+    again = Results(results.folder)
+    (entry,) = claims(again)
+    assert entry["counts"]["for"].value == 3 and entry["verdict"]["zh"] == "结果不一"
+    text = render_card("original", results=again, marks=True)
+    assert "| It is good in 9. | mixed | 3 | 1 | 0 |" in without_marks(text) and unsourced_numbers(text) == []
+    assert "Unmeasured" not in text
+
+
+def test_a_report_without_an_elmo_is_refused(results):
+    report = json.loads((results.folder / REPORT).read_text(encoding="utf-8"))
+    report["facts"]["contenders"] = CONTENDERS[2:]
+    (results.folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
+    with pytest.raises(ValueError, match="compares no ELMo with a BERT"):
+        comparison_rows(Results(results.folder))
