@@ -177,6 +177,8 @@ class Connection(BaseHTTPRequestHandler):
             headers = {"X-Error-Message": refusal.message.splitlines()[0]}
             if refusal.code:
                 headers["X-Error-Code"] = refusal.code
+            if refusal.commit:
+                headers["X-Repo-Commit"] = refusal.commit
             return Answer.json({"error": refusal.message, **refusal.body}, refusal.status, **headers)
 
     def check_token(self, bearer: str) -> None:

@@ -15,11 +15,11 @@ LARGE = 10 * 2**20  # a file of this many bytes goes to LFS whatever its name
 
 
 class Refusal(Exception):
-    """An answer that is not 2xx: status, message, the Hub's error code, and more fields of the body."""
+    """An answer that is not 2xx: status, message, the Hub's error code, the commit, and more fields of the body."""
 
-    def __init__(self, status: int, message: str, code: str | None = None, **body):
+    def __init__(self, status: int, message: str, code: str | None = None, commit: str | None = None, **body):
         super().__init__(message)
-        self.status, self.message, self.code, self.body = status, message, code, body
+        self.status, self.message, self.code, self.commit, self.body = status, message, code, commit, body
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ class HubRepo:
     def file(self, revision: str, path: str) -> tuple[Commit, File]:
         commit = self.resolve(revision)
         if path not in commit.files:
-            raise Refusal(404, "Entry not found", "EntryNotFound")
+            # Named with the commit, so that clients remember that it has no such file.
+            raise Refusal(404, "Entry not found", "EntryNotFound", commit.oid)
         return commit, commit.files[path]
 
     def history(self, revision: str = "main") -> list[Commit]:
