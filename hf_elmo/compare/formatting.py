@@ -39,10 +39,13 @@ def flat(value: Any) -> str:
     return str(value)
 
 
+TEST_FIELDS = ("table", "column", "group", "what", "a", "b", "difference", "p_holm", "significant")
+
+
 def keys_of(tests: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of what tests say, in the order they first say it; what is a list or a dictionary is left to report.json."""
-    keys = dict.fromkeys(key for test in tests for key, value in test.items() if not isinstance(value, list | dict))
-    return list(keys)
+    """What a reader is shown of tests, as far as they say it; report.json has the rest."""
+    shown = [key for key in TEST_FIELDS if any(test.get(key) is not None for test in tests)]
+    return shown if "p_holm" in shown else [*shown, "p"]
 
 
 def decimals_of(table: Mapping[str, Any]) -> int:

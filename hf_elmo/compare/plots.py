@@ -22,6 +22,7 @@ INK, LINE = "#010203", "#040506"  # stand for colours of the page, put in afterw
 WIDTH = 4.9  # inches: 353 units of the picture, about the pixels of a phone
 BAR = 0.145  # inches
 LETTERS = 24  # of a line of a name beside bars
+RADAR_LETTERS = 13  # beside a radar
 MOST_BARS = 6  # rows drawn as bars; more of them are points on a line
 STYLE = {
     "svg.fonttype": "none",  # letters as letters: small, searchable, read aloud
@@ -139,24 +140,28 @@ def _bars(figure, table, rows, columns, looks) -> None:
             [[(row, name, look) for row, look in zip(rows, looks, strict=True)] for name in columns],
         )
     as_points = max(map(len, bars)) > MOST_BARS
-    height = 0.27 * len(groups) if as_points else sum(len(group) * BAR + 0.12 for group in bars)
+    of_group = max(map(len, bars))
+    height = len(groups) * (max(0.25, of_group * 0.07) if as_points else of_group * BAR + 0.12)
     figure.set_size_inches(WIDTH, height + 0.75 + 0.2 * math.ceil(len(rows) / 2) * (len(groups) != len(rows)))
     axes = figure.add_subplot()
-    for place, group in enumerate(bars):
-        thick = 0.8 / len(group)
-        for number, (row, column, look) in enumerate(group):
-            value = _value(row, column)
-            if value is None:
-                continue
-            below, above = _range(row, column)
-            y = place if as_points else place + (number - (len(group) - 1) / 2) * thick
-            error = [[below], [above]] if below or above else None
+    # Bar by bar of all groups: one call for what looks alike.
+    for bar in zip(*bars, strict=True):
+        number = bars[0].index(bar[0])
+        shown = [(place, *one) for place, one in enumerate(bar) if _value(one[0], one[1]) is not None]
+        for looks_alike in {id(look): look for *_, look in shown}.values():
+            alike = [(place, row, column) for place, row, column, look in shown if look is looks_alike]
+            values = [_value(row, column) for _, row, column in alike]
+            y = [place + (number - (of_group - 1) / 2) * 0.8 / of_group for place, _, _ in alike]
+            error = list(zip(*(_range(row, column) for _, row, column in alike), strict=True))
+            error = error if any(map(any, error)) else None
+            colour = looks_alike["colour"]
             if as_points:
-                axes.errorbar(value, y, xerr=error, fmt=look["marker"], color=look["colour"], ms=4, elinewidth=0.8)
-            else:
-                axes.barh(y, value, thick * 0.94, color=look["colour"], hatch=look["hatch"], ec="#ffffff", lw=0.3)
-                if error:
-                    axes.errorbar(value, y, xerr=error, fmt="none", ecolor=INK, elinewidth=0.9, capsize=0)
+                marker = looks_alike["marker"]
+                axes.errorbar(values, y, xerr=error, fmt=marker, color=colour, ms=3.5, elinewidth=0.8)
+                continue
+            axes.barh(y, values, 0.75 / of_group, color=colour, hatch=looks_alike["hatch"], ec="#ffffff", lw=0.3)
+            if error:
+                axes.errorbar(values, y, xerr=error, fmt="none", ecolor=INK, elinewidth=0.9)
     axes.set_yticks(range(len(groups)), [textwrap.fill(name, LETTERS) for name in groups])
     axes.set_ylim(len(groups) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
@@ -224,8 +229,13 @@ def _log_axis(axes, places: Sequence[float]) -> None:
 
 def _radar(figure, table, rows, columns, looks) -> None:
     """A spoke for each column, a closed line for each row; the middle is zero, or the least value if that is below."""
-    figure.set_size_inches(WIDTH, WIDTH * 0.92 + 0.2 * math.ceil(len(rows) / 2))
-    axes = figure.add_subplot(projection="polar")
+    legend = 0.2 * math.ceil(len(rows) / 2) + 0.1
+    height = WIDTH * 0.95 + legend
+    figure.set_layout_engine("none")  # which leaves no room for many long names
+    figure.set_size_inches(WIDTH, height)
+    side = 0.62 * WIDTH
+    box = (0.19, (0.17 * WIDTH + legend) / height, side / WIDTH, side / height)
+    axes = figure.add_axes(box, projection="polar")
     angles = [2 * math.pi * place / len(columns) for place in range(len(columns))]
     least = 0.0
     for row, look in zip(rows, looks, strict=True):
@@ -237,14 +247,20 @@ def _radar(figure, table, rows, columns, looks) -> None:
     axes.set_theta_offset(math.pi / 2)
     axes.set_theta_direction(-1)
     axes.set_rlim(bottom=least)
-    axes.set_xticks(angles, [name.replace(" ", "\n", 1) if len(name) > 12 else name for name in columns], fontsize=8)
+    axes.set_xticks(angles, [])
+    edge = axes.get_ylim()[1]
+    for angle, name in zip(angles, columns, strict=True):
+        across = math.sin(angle)
+        side_of = "center" if abs(across) < 0.15 else "left" if across > 0 else "right"
+        lines = textwrap.fill(name, RADAR_LETTERS)
+        axes.text(angle, least + (edge - least) * 1.06, lines, ha=side_of, va="center", fontsize=8, linespacing=0.9)
     axes.tick_params(axis="y", labelsize=7)
     axes.spines["polar"].set_color(LINE)
-    axes.set_title(table["unit"], fontsize=9)
-    _legend(figure, rows, looks, "lines")
+    figure.text(0.5, (legend + 0.02) / height, table["unit"], ha="center", va="bottom", fontsize=9)
+    _legend(figure, rows, looks, "lines", place="lower center")
 
 
-def _legend(figure, rows, looks, kind: str) -> None:
+def _legend(figure, rows, looks, kind: str, place: str = "outside lower center") -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -260,7 +276,7 @@ def _legend(figure, rows, looks, kind: str) -> None:
                 Line2D([], [], color=look["colour"], ls=dash, marker=look["marker"], ms=4, label=row["label"])
             )
     columns = 2 if max(len(row["label"]) for row in rows) < 26 else 1
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+    figure.legend(handles=handles, loc=place, ncols=columns, frameon=False, fontsize=9)
 
 
 def _number(column: str) -> float | None:

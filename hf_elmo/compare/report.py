@@ -14,6 +14,7 @@ from hf_elmo.compare.markdown import markdown
 from hf_elmo.compare.page import page
 
 FORMAT = 1
+DIGITS = 6  # of a figure; the cells hold all
 
 
 def write_report(folder: Path, sections: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> dict[str, Path]:
@@ -83,13 +84,21 @@ def figures_of(section: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
                     yield f"{table['id']}, {row['label']}, {column}", value
 
 
+def rounded(number: float) -> float:
+    """A number with six digits; whole numbers as they are."""
+    return number if isinstance(number, int) else float(f"{number:.{DIGITS}g}")
+
+
 def _section(section: Mapping[str, Any]) -> dict[str, Any]:
     """A section with every field a reader relies on."""
     return {
         "experiment": section["experiment"],
         "title": section.get("title") or section["experiment"],
         "tables": [_table(table) for table in section.get("tables", [])],
-        "tests": [dict(test) for test in section.get("tests", [])],
+        "tests": [
+            {name: rounded(value) if isinstance(value, float) else value for name, value in test.items()}
+            for test in section.get("tests", [])
+        ],
         "notes": list(section.get("notes", [])),
     }
 
@@ -128,7 +137,7 @@ def _value(cell: Mapping[str, Any], place: str) -> dict[str, Any] | None:
         return None  # JSON has no such number, and a report nothing to show
     interval = cell.get("interval")
     return {
-        **numbers,
-        "interval": None if interval is None else [float(bound) for bound in interval],
+        **{name: None if number is None else rounded(number) for name, number in numbers.items()},
+        "interval": None if interval is None else [rounded(float(bound)) for bound in interval],
         "cells": [str(cell_id) for cell_id in cell.get("cells", [])],
     }
