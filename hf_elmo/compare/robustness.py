@@ -109,7 +109,6 @@ def label_scores(contender: Any, task: str, seed: int, context: Any) -> dict[str
             for strength in STRENGTHS
         }
         worst += [{"transformation": name, **one} for one in _worst(words, texts[3], gold, clean, answers[3])]
-        context.say(f"{task}, {contender.name}, seed {seed}: {name}")
     return {
         "sentences": len(words),
         "all_words": sum(map(len, words)),

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -11,13 +12,14 @@ import numpy as np
 from hf_elmo.compare.cells import Cell, figure
 from hf_elmo.compare.robustness import unpack_counts
 from hf_elmo.compare.robustness_vectors import BANDS
-from hf_elmo.compare.statistics import LEVEL, bootstrap_interval, holm, mean_sd, paired_test
+from hf_elmo.compare.statistics import LEVEL, holm, mean_sd, paired_test
 from hf_elmo.compare.tasks import TASKS
 from hf_elmo.compare.transformations import SHARES, STRENGTHS, TRANSFORMATIONS
 
 Results = Sequence[tuple[Cell, dict[str, Any]]]
 
-UNCHANGED = "unchanged"
+SAMPLES = 2000  # of the bootstrap
+UNCHANGED, WORDS = "unchanged", "words changed"
 SHARE_NAMES = {strength: f"{share:.0%}".replace("%", " %") for strength, share in SHARES.items()}
 FAMILIES = list(dict.fromkeys(transformation.family for transformation in TRANSFORMATIONS.values()))
 
@@ -29,6 +31,7 @@ class Scores:
     contender: str
     cells: list[str]
     digest: str
+    weights: np.ndarray  # (sentences,) answers that each asks for, 1 on average
     clean: np.ndarray  # (seeds, sentences)
     changed: dict[tuple[str, int], np.ndarray]  # (transformation, strength) -> the same
 
@@ -39,16 +42,25 @@ class Scores:
     def figure(self, items: np.ndarray) -> dict[str, Any]:
         """Mean over seeds and sentences, its deviation over seeds and its 95 % interval over sentences."""
         mean, sd = mean_sd(list(items.mean(axis=1)))
-        return figure(mean, self.cells, sd=sd, interval=bootstrap_interval(items), n=items.shape[1])
+        # A ratio, points by words, as a long sentence has more of both: samples of sentences take their words along.
+        draws = _samples(items.shape[1])
+        interval = np.percentile((draws @ items.mean(axis=0)) / (draws @ self.weights), [2.5, 97.5])
+        return figure(mean, self.cells, sd=sd, interval=(interval[0], interval[1]), n=items.shape[1])
+
+
+@cache
+def _samples(count: int) -> np.ndarray:
+    """How often each of `count` sentences is in each bootstrap sample, (samples, count)."""
+    return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=SAMPLES).astype(np.float64)
 
 
 def scores_of(results: Results) -> Scores:
     """All seeds of one contender on one task."""
     per_seed = []
+    weights = unpack_counts(results[0][1]["weights"])
+    # Sentences have different numbers of words; so weighted, their mean is the share of all words.
+    scale = 100 * len(weights) / max(1, int(weights.sum()))
     for _, result in results:
-        weights = unpack_counts(result["weights"])
-        # Sentences have different numbers of words; so weighted, their mean is the share of all words.
-        scale = 100 * len(weights) / max(1, int(weights.sum()))
         clean = unpack_counts(result["clean"])
         changed = {
             (name, strength): scale * (clean - unpack_counts(by_strength[str(strength)]["lost"]))
@@ -60,6 +72,7 @@ def scores_of(results: Results) -> Scores:
         contender=results[0][0]["contender"],
         cells=[cell.id for cell, _ in results],
         digest=results[0][1]["digest"],
+        weights=weights / max(1e-9, weights.mean()),
         clean=np.stack([clean for clean, _ in per_seed]),
         changed={key: np.stack([changed[key] for _, changed in per_seed]) for key in per_seed[0][1]},
     )
@@ -74,8 +87,8 @@ def label_tables(results: Results) -> tuple[list[dict], list[dict], list[str]]:
         of_task = sorted((pair for pair in results if pair[0]["task"] == task), key=lambda pair: pair[0]["seed"])
         names = dict.fromkeys(cell["contender"] for cell, _ in results if cell["task"] == task)
         scores = [scores_of([pair for pair in of_task if pair[0]["contender"] == name]) for name in names]
-        tables += [_score_table(task, scores, strength) for strength in reversed(STRENGTHS)]
-        tables += [_loss_table(task, scores), _strength_table(task, scores), _size_table(task, of_task)]
+        tables += [_radar_table(task, scores), _loss_table(task, scores), _strength_table(task, scores)]
+        tables += [_score_table(task, scores, of_task, strength) for strength in STRENGTHS]
         tests += _tests(task, scores)
         notes += _worst_cases(task, of_task, scores)
     if results:
@@ -87,21 +100,21 @@ def _unit(task: str) -> str:
     return "accuracy of words, %" if TASKS[task].kind == "tagging" else "accuracy of texts, %"
 
 
-def _score_table(task: str, scores: list[Scores], strength: int) -> dict[str, Any]:
-    """What is left of the score under each transformation; a radar where all words change."""
+def _radar_table(task: str, scores: list[Scores]) -> dict[str, Any]:
+    """What is left of the score where all words change: an axis for each transformation, a curve for each contender."""
     rows = []
     for one in scores:
         values = {UNCHANGED: one.figure(one.clean)}
-        values |= {name: one.figure(one.changed[name, strength]) for name in TRANSFORMATIONS}
+        values |= {name: one.figure(one.changed[name, 3]) for name in TRANSFORMATIONS}
         rows.append({"label": one.contender, "contender": one.contender, "group": None, "values": values})
     return {
-        "id": f"robustness-{task}-{strength}",
-        "title": f"{TASKS[task].title}: score where {SHARE_NAMES[strength]} of the words that can change do",
+        "id": f"robustness-{task}",
+        "title": f"{TASKS[task].title}: score where all words that can change do",
         "unit": _unit(task),
         "higher_is_better": True,
         "columns": [UNCHANGED, *TRANSFORMATIONS],
         "rows": rows,
-        "plot": {"kind": "radar", "x": [UNCHANGED, *TRANSFORMATIONS], "log_x": False} if strength == 3 else None,
+        "plot": {"kind": "radar", "x": [UNCHANGED, *TRANSFORMATIONS], "log_x": False},
     }
 
 
@@ -149,24 +162,23 @@ def _strength_table(task: str, scores: list[Scores]) -> dict[str, Any]:
     }
 
 
-def _size_table(task: str, results: Results) -> dict[str, Any]:
-    """How many words change: the same for every contender, as the sentences and the seeds are."""
-    first = results[0][0]["contender"]
-    own = [(cell, result) for cell, result in results if cell["contender"] == first]
-    rows = []
-    for name in TRANSFORMATIONS:
-        values = {}
-        for strength, column in SHARE_NAMES.items():
-            shares = [100 * result["changed"][name][str(strength)]["words"] / result["all_words"] for _, result in own]
-            mean, sd = mean_sd(shares)
-            values[column] = figure(mean, [cell.id for cell, _ in own], sd=sd, n=own[0][1]["all_words"])
-        rows.append({"label": name, "contender": None, "group": TRANSFORMATIONS[name].family, "values": values})
+def _score_table(task: str, scores: list[Scores], results: Results, strength: int) -> dict[str, Any]:
+    """To look figures up: how many words change, and what is left of each contender's score."""
+    own = [pair for pair in results if pair[0]["contender"] == scores[0].contender]  # the texts are the same for all
+    rows = [{"label": UNCHANGED, "contender": None, "group": None, "values": {WORDS: figure(0, scores[0].cells)}}]
+    rows[0]["values"] |= {one.contender: one.figure(one.clean) for one in scores}
+    for name, transformation in TRANSFORMATIONS.items():
+        shares = [100 * result["changed"][name][str(strength)]["words"] / result["all_words"] for _, result in own]
+        mean, sd = mean_sd(shares)
+        values = {WORDS: figure(mean, scores[0].cells, sd=sd, n=own[0][1]["all_words"])}
+        values |= {one.contender: one.figure(one.changed[name, strength]) for one in scores}
+        rows.append({"label": name, "contender": None, "group": transformation.family, "values": values})
     return {
-        "id": f"robustness-{task}-size",
-        "title": f"{TASKS[task].title}: words that change, at the three strengths",
-        "unit": "% of all words",
+        "id": f"robustness-{task}-{strength}",
+        "title": f"{TASKS[task].title}: score where {SHARE_NAMES[strength]} of the words that can change do",
+        "unit": f"words changed, %; {_unit(task)}",
         "higher_is_better": None,
-        "columns": list(SHARE_NAMES.values()),
+        "columns": [WORDS, *(one.contender for one in scores)],
         "rows": rows,
         "plot": None,
     }
@@ -196,7 +208,7 @@ def _explanations(results: Results) -> list[str]:
     return [
         f"{len(TRANSFORMATIONS)} transformations of words, which keep their number, so that every label stays where it "
         f"was; python -m hf_elmo.compare.transformations shows an example of each. Of the words that one can change, "
-        f"{', '.join(SHARE_NAMES.values())} are; how many words of the text that is, the tables of sizes tell.",
+        f"{', '.join(SHARE_NAMES.values())} are; how many of all words that is, the tables tell.",
         f"The task networks are trained on {first['train']:,} clean sentences, as those of the section on quality, and "
         f"scored on {first['sentences']:,} dev sentences before and after. Intervals are 95 % bootstrap intervals over these sentences.",
         "Points lost are of each contender's own clean score: one that is bad to begin with has less to lose.",
@@ -254,11 +266,11 @@ def vector_tables(results: Results) -> list[dict[str, Any]]:
         }
         for cell, result in results
     ]
-    common = {"unit": "cosine of a word's vectors before and after", "higher_is_better": True}
+    common = {"unit": "cosine, before and after", "higher_is_better": True}
     return [
         {
             "id": "robustness-vectors",
-            "title": "One word of a sentence changes: its vector, and those of words so many steps away",
+            "title": "One word of a sentence changes: how its vector moves, and those of words so many steps away",
             **common,
             "columns": list(BANDS),
             "rows": rows,

@@ -170,7 +170,9 @@ def test_figures_are_those_of_the_counts(context):
     assert chosen[0] != chosen[1]  # another seed, another text
     section = robustness.summarize(results, context.settings)
     tables = {table["id"]: table for table in section["tables"]}
-    assert set(tables) == {f"robustness-ud_ewt-{part}" for part in ("1", "2", "3", "loss", "strengths", "size")}
+    assert set(tables) == {f"robustness-ud_ewt-{part}" for part in ("1", "2", "3", "loss", "strengths")} | {
+        "robustness-ud_ewt"
+    }
     clean, lost = (
         [robustness.unpack_counts(packed).sum() for packed in found]
         for found in (
@@ -178,7 +180,7 @@ def test_figures_are_those_of_the_counts(context):
             [result["changed"]["upper"]["3"]["lost"] for _, result in results],
         )
     )
-    (row,) = tables["robustness-ud_ewt-3"]["rows"]
+    (row,) = tables["robustness-ud_ewt"]["rows"]
     assert row["values"]["unchanged"]["value"] == pytest.approx(100 * np.mean(clean) / 60)
     after = row["values"]["upper"]
     scores = [100 * (a - b) / 60 for a, b in zip(clean, lost, strict=True)]
@@ -194,11 +196,11 @@ def test_figures_are_those_of_the_counts(context):
         for _, result in results
     ]
     assert row["values"]["100 %"]["value"] == pytest.approx(100 * np.mean(each) / 60)
-    sizes = {row["label"]: row["values"] for row in tables["robustness-ud_ewt-size"]["rows"]}
-    assert sizes["upper"]["100 %"]["value"] == pytest.approx(80.0)  # all but the marks
-    assert (
-        sizes["keyboard"]["10 %"]["value"] <= sizes["keyboard"]["30 %"]["value"] < sizes["keyboard"]["100 %"]["value"]
-    )
+    rows = [{row["label"]: row["values"] for row in tables[f"robustness-ud_ewt-{n}"]["rows"]} for n in (1, 2, 3)]
+    assert rows[2]["upper"]["words changed"]["value"] == pytest.approx(80.0)  # all but the marks
+    sizes = [values["keyboard"]["words changed"]["value"] for values in rows]
+    assert sizes[0] <= sizes[1] < sizes[2]
+    assert rows[2]["upper"]["exact"] == after
     assert any(note.startswith("Worst case, UD EWT, exact, ") for note in section["notes"])
 
 
@@ -211,6 +213,10 @@ def test_sentences_of_different_lengths_count_by_their_words():
     scores = robustness_tables.scores_of([(label_cell("exact"), result)])
     assert scores.clean.mean() == pytest.approx(50.0)  # 5 of 10 words
     assert scores.lost(["upper"], 3).mean() == pytest.approx(30.0)
+    # Half of the words of every sentence: nothing but their length differs, so no sample gives anything else.
+    assert scores.figure(scores.clean)["interval"] == pytest.approx([50.0, 50.0])
+    low, high = scores.figure(scores.lost(["upper"], 3))["interval"]
+    assert (low, high) == pytest.approx((0, 100 * 3 / 8))  # neither sentence of the two, or the long one alone
 
 
 def test_counts_come_back_from_their_text():
