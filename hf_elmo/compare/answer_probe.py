@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hf_elmo.compare import task_probe
-from hf_elmo.compare.task_probe import DROPOUT, LONGEST, WIDTH, Budget, head_config
+from hf_elmo.compare.task_probe import DROPOUT, LONGEST, Budget, head_config
 from hf_elmo.compare.tasks import split_words, word_places
 from hf_elmo.finetune.qa import Window, answer_span, best_answers
 from hf_elmo.modeling.task_encoders import EXCLUDED, AttentionFlow
@@ -43,7 +43,7 @@ class Answerer(nn.Module):
 
     def __init__(self, source: nn.Module):
         super().__init__()
-        self.source, self.flow = source, AttentionFlow(head_config(), WIDTH)
+        self.source, self.flow = source, AttentionFlow(head_config(), task_probe.WIDTH)
         self.dropout = nn.Dropout(DROPOUT)
         self.first, self.last = (nn.Linear(self.flow.output_size, 1) for _ in range(2))
 
