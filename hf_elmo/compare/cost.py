@@ -6,7 +6,6 @@ result says what else the machine did. EXCLUSIVE = True asks the runner to compu
 nothing of the comparison beside them.
 """
 
-import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,8 +15,9 @@ import torch
 
 from hf_elmo.benchmark import memory, workloads
 from hf_elmo.benchmark.measuring import alternate, summary
-from hf_elmo.compare import cost_sides, flops
+from hf_elmo.compare import cost_sides, cost_time, flops
 from hf_elmo.compare.cells import Cell, Section
+from hf_elmo.compare.circumstances import circumstances
 from hf_elmo.compare.cost_tables import notes_of, tables_of
 from hf_elmo.data.files import read_lines
 from hf_elmo.demo import texts as demo_texts
@@ -34,6 +34,7 @@ SPEED_GRID = {
 }
 MOST_WORDS_ON_CPU = 32_768  # of a timed batch; larger ones of the grid are left to GPUs
 RUNS = (2, 5)  # quick, full: timed runs of each, after one to warm up
+MANY_WORDS = 16_384  # of a timed batch; more of them are timed as often as in a quick comparison
 TRAINING = {"quick": (8, 64), "full": (32, 64)}  # sentences, and words of each
 LONGEST_MEASURED = (128, 512)  # quick, full: words of the longest sentence whose operations torch counts
 BERT_BASE = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12}
@@ -41,7 +42,7 @@ PLANTED = ("shuffled:", "copy:")
 
 
 def cells(settings: Any, names: list[str]) -> list[Cell]:
-    """One of sizes for each contender, one of speeds for each length and batch with all of them, and one of training."""
+    """One of sizes for each contender; with all of them one for each length and batch, of updates, of training runs."""
     names = [name for name in names if not name.startswith(PLANTED)]  # they cost what their model costs
     if not names:
         return []
@@ -49,11 +50,14 @@ def cells(settings: Any, names: list[str]) -> list[Cell]:
     grid = SPEED_GRID[settings.choose("quick", "full")]
     if torch.device(settings.device).type == "cpu":
         grid = tuple((length, batch) for length, batch in grid if length * batch <= MOST_WORDS_ON_CPU)
+    has_task = settings.data_folder(cost_time.TASK, NAME) is not None
+    time_runs = settings.choose(*cost_time.UPDATES) if has_task else ()
     return [
         Cell(NAME, (("part", "published"),)),
         *(Cell(NAME, (("part", "size"), ("contender", name))) for name in names),
         *(Cell(NAME, (("part", "speed"), together, ("length", length), ("batch", batch))) for length, batch in grid),
         Cell(NAME, (("part", "training"), together)),
+        *(Cell(NAME, (("part", "time"), together, ("updates", updates))) for updates in time_runs),
     ]
 
 
@@ -70,6 +74,8 @@ def run(cell: Cell, context: Any) -> dict[str, Any]:
     contenders = [context.contender(name) for name in cell["models"].split("; ")]
     if cell["part"] == "speed":
         return {**source, **speed(contenders, sentences_of(words, cell["length"], cell["batch"]), context)}
+    if cell["part"] == "time":
+        return {**cost_time.time_training(contenders, cell["updates"], context), **circumstances(context.device)}
     count, length = TRAINING[context.settings.choose("quick", "full")]
     return {**source, **training(contenders, sentences_of(words, length, count), context)}
 
@@ -165,7 +171,7 @@ def speed(contenders: Sequence[Any], sentences: list[list[str]], context: Any) -
             contenders = [*contenders, twin]
     prepared = {each.name: cost_sides.prepare(each, sentences) for each in contenders}
     peaks = {each.name: peak_of(each, prepared[each.name]) for each in contenders}
-    runs = context.settings.choose(*RUNS)
+    runs = context.settings.choose(*RUNS) if words <= MANY_WORDS else RUNS[0]
     making = alternate(
         {each.name: (lambda each=each: cost_sides.prepare(each, sentences)) for each in contenders},
         runs,
@@ -228,32 +234,6 @@ def training(contenders: Sequence[Any], sentences: list[list[str]], context: Any
 def _clock_threads(device: Any) -> int:
     """For `alternate`: with one thread on a CPU the processor's time is taken, which other programs do not disturb."""
     return torch.get_num_threads() if torch.device(device).type == "cpu" else 0
-
-
-def circumstances(device: Any) -> dict[str, Any]:
-    """Where and beside what a timing was taken."""
-    on_cpu = torch.device(device).type == "cpu"
-    return {
-        "device": "CPU" if on_cpu else torch.cuda.get_device_name(device),
-        "threads": torch.get_num_threads(),
-        "clock": "processor time" if on_cpu and torch.get_num_threads() == 1 else "time on the wall",
-        "load_average": [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else None,
-        "comparisons_running": _comparisons_running(),
-    }
-
-
-def _comparisons_running() -> int | None:
-    """Processes of `hf-elmo compare` on this machine, this one among them; None where that cannot be told."""
-    if not Path("/proc/self/cmdline").is_file():
-        return None
-    found = 0
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            parts = path.read_bytes().split(b"\0")
-        except OSError:  # ended in the meantime, or another user's
-            continue
-        found += b"compare" in parts and any(part.endswith((b"hf-elmo", b"hf_elmo", b"__main__.py")) for part in parts)
-    return found
 
 
 def summarize(results: list[tuple[Cell, dict]], settings: Any) -> Section:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hf_elmo.compare.cells import Cell, figure
 from hf_elmo.compare.cost_sides import MASKED, NATIVE
+from hf_elmo.compare.cost_time import time_tables
 
 OPERATIONS = "Floating-point operations for a word, by words of its sentence"
 OVER_LENGTHS = {"kind": "lines", "x": "words of a sentence", "log_x": True, "log_y": True}
@@ -20,6 +21,7 @@ def tables_of(parts: dict[str, Found]) -> list[dict[str, Any]]:
         *_published_table(parts.get("published", [])),
         *_speed_tables(parts.get("speed", [])),
         *_training_table(parts.get("training", [])),
+        *time_tables(parts.get("time", [])),
     ]
 
 
@@ -158,7 +160,7 @@ def notes_of(parts: dict[str, Found]) -> list[str]:
         f"{MASKED:.0%} of its pieces and the next sentence; both updates by AdamW. Static vectors are looked up and do not "
         "learn with a head; how they were trained is not timed here.",
     ]
-    timed = [result for name in ("speed", "training") for _, result in parts.get(name, [])]
+    timed = [result for name in ("speed", "training", "time") for _, result in parts.get(name, [])]
     if timed:
         first = timed[0]
         loads = [result["load_average"][0] for result in timed if result["load_average"]]

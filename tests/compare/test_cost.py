@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from datasets import Dataset
 
-from hf_elmo.compare import cost, cost_sides
+from hf_elmo.compare import circumstances, cost, cost_sides, cost_time
 from hf_elmo.compare.contenders import load_contender
 from hf_elmo.compare.settings import Settings
 
@@ -109,6 +110,37 @@ def test_speed_memory_and_training_of_all_kinds(contenders, static_file):
     assert all(value["cells"] in ([speed.id], [training.id]) for value in values)
 
 
+def test_time_until_a_score_is_read_off_between_runs():
+    runs = {8: {"fast": (1.0, 50.0), "slow": (4.0, 40.0)}, 32: {"fast": (4.0, 100.0), "slow": (16.0, 90.0)}}
+    found = [
+        (
+            cost.Cell("cost", (("part", "time"), ("updates", updates))),
+            {"runs": {name: {"seconds": seconds, "score": score} for name, (seconds, score) in of_run.items()}},
+        )
+        for updates, of_run in runs.items()
+    ]
+    scores, seconds, needed = cost_time.time_tables(found)
+    assert scores["columns"] == seconds["columns"] == ["8", "32"]
+    assert needed["columns"] == ["95.0 %"]
+    (row,) = needed["rows"]  # the slow one never has 95 % of 100
+    # 95 lies nine tenths of the way from 50 to 100; so does the logarithm of the time from 1 to 4 seconds.
+    assert row["label"] == "fast" and row["values"]["95.0 %"]["value"] == pytest.approx(4**0.9)
+
+
+def test_training_runs_are_timed_and_scored(contenders, monkeypatch, tmp_path):
+    sentences = [["The", "actor", "sings", "."], ["A", "cat", "sings", "the", "song", "."]] * 20
+    tags = [["DET", "NOUN", "VERB", "PUNCT"], ["DET", "NOUN", "VERB", "DET", "NOUN", "PUNCT"]] * 20
+    dataset = Dataset.from_dict({"tokens": sentences, "tags": tags})
+    monkeypatch.setattr(cost_time, "read_task", lambda settings, name, split: dataset)
+    where = context(contenders)
+    where.cache = tmp_path
+    result = cost_time.time_training(contenders[1:], 6, where)
+    assert set(result["runs"]) == {each.name for each in contenders[1:]}
+    for run in result["runs"].values():
+        assert run["seconds"] > 0 and 0 <= run["score"] <= 100
+    assert max(run["score"] for run in result["runs"].values()) > 30  # something was learned
+
+
 def test_an_update_changes_every_part_of_a_model(contenders, monkeypatch):
     seen = []
     keep = cost_sides._update
@@ -131,14 +163,14 @@ def test_an_update_changes_every_part_of_a_model(contenders, monkeypatch):
 
 
 def test_comparisons_running_counts_processes_that_compare():
-    if cost._comparisons_running() is None:
+    if circumstances.comparisons_running() is None:
         pytest.skip("this system has no /proc")
-    before = cost._comparisons_running()
+    before = circumstances.comparisons_running()
     code = "import sys, time; print('up', flush=True); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", code, "hf-elmo", "compare"], stdout=subprocess.PIPE)
     try:
         process.stdout.readline()
-        assert cost._comparisons_running() >= before + 1
+        assert circumstances.comparisons_running() >= before + 1
     finally:
         process.kill()
         process.wait()

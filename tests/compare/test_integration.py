@@ -36,4 +36,7 @@ def test_programs_of_transformers_models_run(kind):
     result = integration.run(cell, where)
     tables = integration.summarize([(cell, result)], settings)["tables"]
     assert [table["id"] for table in tables] == ["integration-lines", "integration-seconds"]
-    assert tables[0]["rows"][0]["values"][integration.VECTORS]["value"] == result[integration.VECTORS]["lines"]
+    assert (
+        tables[0]["rows"][0]["values"][integration.VECTORS]["value"]
+        == result["programs"][integration.VECTORS]["lines"]
+    )
