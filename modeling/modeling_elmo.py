@@ -21,6 +21,7 @@ from transformers.utils.output_capturing import capture_outputs
 from .bidirectional_lstm import bidirectional_lstm, runs_packed
 from .char_cnn import CharCnn, CharHighway
 from .configuration_elmo import ElmoConfig
+from .hub_upload import HubUpload
 from .linear import Int8Linear
 from .long_text import run_in_segments
 from .lstm_projection import LstmProjection
@@ -78,7 +79,7 @@ class ElmoLayer(GradientCheckpointingLayer):
 
 
 @auto_docstring
-class ElmoPreTrainedModel(PreTrainedModel):
+class ElmoPreTrainedModel(HubUpload, PreTrainedModel):
     config_class = ElmoConfig
     config: ElmoConfig
     base_model_prefix = "elmo"

@@ -31,10 +31,11 @@ from .character_encoding import (
     warn_of_cut_words,
     words_to_char_ids,
 )
+from .hub_upload import HubUpload, add_missing_code
 from .text_samples import advice_on_truncation, as_samples, find_words, hide_stand_ins, one_token_each
 
 
-class ElmoTokenizer(TokenizersBackend):
+class ElmoTokenizer(HubUpload, TokenizersBackend):
     r"""
     Tokenizer of ELMo models: one token per word, with the word's 50 character ids.
 
@@ -365,6 +366,10 @@ class ElmoTokenizer(TokenizersBackend):
         return super()._decode(ids, skip_special_tokens, clean_up_tokenization_spaces, **kwargs)
 
     # ------------------------------------------------------------------------------------------------------ vocabulary
+
+    def _save_pretrained(self, save_directory, *args, **kwargs) -> tuple[str, ...]:
+        add_missing_code(save_directory)
+        return super()._save_pretrained(save_directory, *args, **kwargs)
 
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str]:
         """Write the words as a bilm-tf vocabulary file, `vocab.txt`: a word a line, from id 1.
