@@ -40,13 +40,16 @@ def make_cards(staged: Path, facts: str, repo_id: str, revision: str) -> list[st
     return [f"{' and '.join(FILES.values())}: made from the facts of {facts}"]
 
 
-def check_cards(staged: Path) -> None:
+def check_cards(staged: Path, needed: bool = True) -> None:
     """Check README.md, and its translations, by the rules of the Hub and of this package.
 
+    Args:
+        needed: False where the repository has a README.md that is kept.
     Raises:
-        RefusedFiles: a card is missing or has faults, each named.
+        PublishError: there is no card.
+        RefusedFiles: a card has faults, each named.
     """
-    if not (staged / CARD).is_file():
+    if needed and not (staged / CARD).is_file():
         raise PublishError(f"there is no {CARD}, and no model is published without a card: write one, or give --facts")
     problems = []
     for path in sorted(staged.glob("README*.md")):

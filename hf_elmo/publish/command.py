@@ -2,13 +2,14 @@
 """`hf-elmo publish`: its arguments, and the steps from a folder to a tagged commit on the Hub."""
 
 import argparse
+import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hf_elmo.publish.errors import PublishError, RefusedFiles
+from hf_elmo.publish.errors import PublishError, RefusedFiles, WrongOptions
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -84,6 +85,7 @@ def run(options: argparse.Namespace) -> int:
     """Publish from parsed arguments; returns the exit code.
 
     Raises:
+        WrongUse: options exclude each other, or are no names.
         PublishError: something is refused, or the Hub could not be used; one line, what was refused stands above it.
         OSError: a file cannot be read or copied.
     """
@@ -91,6 +93,10 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         return publish(options, HfApi(token=options.token))
+    except WrongOptions as error:
+        from hf_elmo.cli import WrongUse
+
+        raise WrongUse(str(error)) from error
     except RefusedFiles as error:
         for problem in error.problems:
             _say(f"refused: {problem}")
@@ -129,8 +135,9 @@ def _publish_staged(
     names: Sequence[str],
     staged: Path,
 ) -> int:
+    from hf_elmo.pretrained import resolve
     from hf_elmo.publish import card, staging
-    from hf_elmo.publish.repository import check_state, state_of_tag
+    from hf_elmo.publish.repository import CARD, check_state, state_of_tag
     from hf_elmo.publish.upload import check_tag, upload
 
     try:
@@ -139,12 +146,14 @@ def _publish_staged(
         raise PublishError(
             f"the copy in {staged.parent} failed ({error}): TMPDIR=FOLDER names another place"
         ) from error
-    if facts_of_card := options.facts or (options.folder if str(folder) != options.folder else None):
+    if facts_of_card := options.facts or (options.folder if resolve(options.folder) != options.folder else None):
         notes += card.make_cards(staged, facts_of_card, order.repo_id, order.tag or order.revision)
         if order.tag is None:
             notes.append(f"the snippets of the card load {order.revision}, which changes: --tag pins them")
-    card.check_cards(staged)
+    card.check_cards(staged, needed=options.card != "keep")
     user, state, unseen = _look(options, api, order)
+    if CARD not in state.files:
+        card.check_cards(staged)
     facts, tagged = staging.measure(staged), None
     if state.exists:
         notes += card.settle(staged, _their_cards(api, order, state, facts), options.card, order.repo_id)
@@ -157,6 +166,8 @@ def _publish_staged(
     with_code = any(staged.glob("*.py"))
     if options.no_load_check:
         notes.append("not loaded (--no-load-check)")
+    elif not (options.dry_run or state.to_send(facts)):
+        notes.append("not loaded: the repository has these files already")
     else:
         from hf_elmo.publish.load_check import check_that_it_loads
 
@@ -191,7 +202,9 @@ def _checked_names(folder: Path, exclude: Sequence[str], token: str | None) -> l
 
     names, problems = list_files(folder, exclude)
     if problems:
-        patterns = " ".join(_quoted(problem.name) for problem in problems[:6]) + (" ..." if len(problems) > 6 else "")
+        patterns = " ".join(shlex.quote(problem.name.rstrip("/")) for problem in problems[:6]) + (
+            " ..." if len(problems) > 6 else ""
+        )
         raise RefusedFiles(
             f"{len(problems)} of the files in {folder} are not for publishing; nothing was sent. To leave them out: "
             f"--exclude {patterns}",
@@ -204,12 +217,6 @@ def _checked_names(folder: Path, exclude: Sequence[str], token: str | None) -> l
             [str(problem) for problem in problems],
         )
     return names
-
-
-def _quoted(name: str) -> str:
-    import shlex
-
-    return shlex.quote(name.rstrip("/"))
 
 
 def _look(options: argparse.Namespace, api: "HfApi", order: "Order") -> tuple[str | None, "State", str | None]:

@@ -16,5 +16,9 @@ class RefusedFiles(PublishError):
         self.problems = list(problems)
 
 
+class WrongOptions(PublishError):
+    """Options that no repository could satisfy, or that exclude each other."""
+
+
 class HubError(PublishError):
     """The Hub refused or could not be reached; the message tells what is known of the repository's state."""

@@ -13,7 +13,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 
-from hf_elmo.publish.errors import HubError, PublishError
+from hf_elmo.publish.errors import HubError, PublishError, WrongOptions
 from hf_elmo.publish.hub_errors import explain, patiently
 from hf_elmo.publish.staging import FileFacts
 
@@ -72,29 +72,29 @@ class Order:
         """Refuse, before anything is done, what cannot be meant.
 
         Raises:
-            PublishError: a name that the Hub does not allow, or options that exclude each other.
+            WrongOptions: a name that the Hub does not allow, or options that exclude each other.
         """
         if "/" not in self.repo_id:
-            raise PublishError(f"{self.repo_id!r} is no ORG/NAME: say whose repository it is, as in me/{self.repo_id}")
+            raise WrongOptions(f"{self.repo_id!r} is no ORG/NAME: say whose repository it is, as in me/{self.repo_id}")
         try:
             validate_repo_id(self.repo_id)
         except HFValidationError as error:
-            raise PublishError(f"{self.repo_id!r} is no ORG/NAME: {' '.join(str(error).split())}") from error
+            raise WrongOptions(f"{self.repo_id!r} is no ORG/NAME: {' '.join(str(error).split())}") from error
         for option, value in (("--revision", self.revision), ("--tag", self.tag)):
             if value is not None and (not re.fullmatch(_BRANCH, value) or ".." in value or "//" in value):
-                raise PublishError(f"{option} {value!r} is no name of a branch or tag")
+                raise WrongOptions(f"{option} {value!r} is no name of a branch or tag")
         if re.fullmatch("[0-9a-f]{40}", self.revision):
-            raise PublishError("--revision is a commit, on which nothing can be put: give a branch")
+            raise WrongOptions("--revision is a commit, on which nothing can be put: give a branch")
         if self.tag in ("main", self.revision):
-            raise PublishError(f"--tag {self.tag} is the name of a branch: choose another, as in v1.0")
+            raise WrongOptions(f"--tag {self.tag} is the name of a branch: choose another, as in v1.0")
         if self.create_pr and self.tag is not None:
-            raise PublishError(
+            raise WrongOptions(
                 "--tag is for what has been merged: leave it out with --create-pr, and tag after the merge"
             )
         if self.create_pr and self.revision != "main":
-            raise PublishError("--create-pr proposes a change of main: leave --revision out")
+            raise WrongOptions("--create-pr proposes a change of main: leave --revision out")
         if not self.message.strip():
-            raise PublishError("--message is empty")
+            raise WrongOptions("--message is empty")
 
 
 def look(api: HfApi, repo_id: str, revision: str) -> State:

@@ -62,7 +62,9 @@ def hub(monkeypatch):
 def publish(hub, folder):
     """Runs the command in this process, without loading the model unless asked to."""
 
-    def run(*words: str, token: str | bool | None = None, load_check: bool = False, source: Path = folder) -> int:
+    def run(
+        *words: str, token: str | bool | None = None, load_check: bool = False, source: Path | str = folder
+    ) -> int:
         parser = argparse.ArgumentParser()
         command.add_arguments(parser)
         more = [] if load_check else ["--no-load-check"]

@@ -58,6 +58,16 @@ def test_translations_are_cards_as_well(publish, with_their_card, folder):
     assert with_their_card.files("org/elmo")["README.md"] == (folder / "README.md").read_bytes()
 
 
+def test_a_card_that_is_kept_needs_no_other_one(publish, with_their_card, folder):
+    (folder / "README.md").unlink()
+    assert publish("--card", "keep") == 0
+    assert with_their_card.files("org/elmo")["README.md"] == THEIRS.encode()
+    assert "model.safetensors" in with_their_card.files("org/elmo")
+    with_their_card.commit("org/elmo", {"README.md": None})
+    with pytest.raises(PublishError, match="no model is published without a card"):
+        publish("--card", "keep")
+
+
 def test_replace(publish, with_their_card, folder):
     assert publish("--card", "replace") == 0
     assert with_their_card.files("org/elmo")["README.md"] == (folder / "README.md").read_bytes()

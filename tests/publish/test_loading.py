@@ -2,15 +2,18 @@
 """What is published loads elsewhere, and what would not is not published."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 import torch
+from elmo_builders import tiny_config
+from language_models import tiny_tokenizer
 from safetensors.torch import load_file, save_file
 from support import ROOT
 
-from hf_elmo.modeling import ElmoModel, ElmoTokenizer
+from hf_elmo.modeling import ElmoForTokenClassification, ElmoModel, ElmoTokenizer
 from hf_elmo.publish.errors import PublishError
 from hf_elmo.publish.load_check import check_that_it_loads
 
@@ -130,6 +133,16 @@ def test_what_would_not_load_is_not_sent(spoil, publish, hub, folder):
         publish(load_check=True)
     assert expected in str(raised.value) and "\n" not in str(raised.value)
     assert not hub.repos
+
+
+def test_weights_in_parts_and_a_task_head(publish, hub, folder, tmp_path):
+    torch.manual_seed(0)
+    parts = tmp_path / "parts"
+    ElmoForTokenClassification(tiny_config(num_labels=3, use_crf=True)).save_pretrained(parts, max_shard_size="5KB")
+    tiny_tokenizer().save_pretrained(parts)
+    shutil.copy(folder / "README.md", parts)
+    assert publish(source=parts, load_check=True) == 0
+    assert len([name for name in hub.files("org/elmo") if name.endswith(".safetensors")]) > 5
 
 
 def test_nothing_is_left_in_the_folder_by_the_check(folder):

@@ -1,14 +1,16 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Files reach the Hub in one commit, and the same command finishes whatever went wrong."""
 
+import argparse
 import hashlib
 
 import pytest
 from huggingface_hub import HfApi, constants
 from xet_storage import XetStorage
 
-from hf_elmo.publish import hub_errors
-from hf_elmo.publish.errors import HubError, PublishError
+from hf_elmo.cli import WrongUse
+from hf_elmo.publish import command, hub_errors
+from hf_elmo.publish.errors import HubError, PublishError, WrongOptions
 
 # huggingface_hub sends files to httpx2 in a way that is going out of use
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -146,6 +148,15 @@ def test_tokens_that_do_not_serve(publish, hub):
     assert not hub.repos
 
 
+def test_a_token_that_is_withdrawn_on_the_way(publish, hub, folder):
+    for status, message in (("401", "does not accept the token"), ("403", "may not write to org/elmo")):
+        hub.fault("POST", COMMIT, kind=status)
+        with pytest.raises(HubError, match=f"nothing was committed to org/elmo: .*{message}"):
+            publish()
+    assert publish() == 0
+    check_published(hub, folder, tag="main")
+
+
 def test_a_repository_of_others_is_not_written(publish, hub, folder):
     hub.create("org/elmo")
     for token in (hub.add_user("ben"), hub.add_token("anna", only=["org/other"])):
@@ -255,9 +266,17 @@ def test_a_pull_request_needs_a_repository(publish, hub):
     ],
 )
 def test_options_that_cannot_be_meant(words, message, publish, hub):
-    with pytest.raises(PublishError, match=message):
+    with pytest.raises(WrongOptions, match=message):
         publish(*words)
-    assert not hub.repos
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    with pytest.raises(WrongUse, match=message):
+        command.run(parser.parse_args(["folder", "org/elmo", *words]))
+    assert not hub.requests
+
+
+def test_a_slash_behind_the_folder_is_no_other_name(publish, hub, folder):
+    assert publish(source=f"{folder}/") == 0
 
 
 def test_a_gitignore_would_leave_files_out(publish, hub):
