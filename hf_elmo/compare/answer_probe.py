@@ -25,13 +25,13 @@ class Pairs:
         contexts, questions: rows of `source`.
     """
 
-    def __init__(self, source: Any, contexts: Sequence[int], questions: Sequence[int]):
+    def __init__(self, source: Any, contexts: Any, questions: Any):
         self.source, self.contexts, self.questions = source, np.array(contexts), np.array(questions)
 
     def lengths(self) -> np.ndarray:
         return self.source.lengths()[self.contexts]
 
-    def batch(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def batch(self, rows: Any) -> tuple[Tensor, Tensor]:
         """Vectors or word numbers (B, T, ...), and the mask (B, T) int64 of 0, CONTEXT and QUESTION."""
         parts = [self.source.batch(side[rows]) for side in (self.contexts, self.questions)]
         masks = [parts[0][1] * CONTEXT, parts[1][1] * QUESTION]

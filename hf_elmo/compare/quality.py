@@ -267,17 +267,17 @@ def compare_series(a: Series, b: Series) -> dict[str, Any] | None:
     if not seeds:
         return None
     scores = [[side[seed][1]["score"] for seed in seeds] for side in (first, second)]
-    items = [np.array([side[seed][1]["items"] for seed in seeds], dtype=np.float64) for side in (first, second)]
-    if items[0].shape != items[1].shape:
+    ours, theirs = (np.array([side[seed][1]["items"] for seed in seeds], dtype=np.float64) for side in (first, second))
+    if ours.shape != theirs.shape:
         return None  # of different samples
-    if items[0].ndim == 2:
-        test = statistics.paired_test(*items)
-    elif items[0].shape[2] == 3:
-        test = statistics.paired_f1_test(*items)
+    if ours.ndim == 2:
+        test = statistics.paired_test(ours, theirs)
+    elif ours.shape[2] == 3:
+        test = statistics.paired_f1_test(ours, theirs)
     else:
-        test = statistics.paired_test(items[0][..., 0], items[1][..., 0])
-    differences = np.subtract(*scores)
-    over_seeds = statistics.seeds_test(*scores)
+        test = statistics.paired_test(ours[..., 0], theirs[..., 0])
+    differences = np.subtract(scores[0], scores[1])
+    over_seeds = statistics.seeds_test(scores[0], scores[1])
     return {
         **test,
         "difference": float(differences.mean()),

@@ -45,7 +45,7 @@ class Features:
     def lengths(self) -> np.ndarray:
         return np.minimum(np.diff(self.offsets), LONGEST)
 
-    def batch(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def batch(self, rows: Any) -> tuple[Tensor, Tensor]:
         """Vectors (B, T, layers, dimension) float32 of some sentences, and their mask (B, T) bool."""
         lengths = self.lengths()[rows]
         longest = max(1, int(lengths.max()))
@@ -93,6 +93,9 @@ def _compute_features(contender: Contender, sentences: list[list[str]], values_p
 
 class LayerInput(nn.Module):
     """Vectors of all layers (B, T, layers, dimension) -> mixed and brought to `WIDTH`, (B, T, WIDTH)."""
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, features: Features):
         super().__init__()
@@ -261,7 +264,7 @@ class WordNumbers:
     def lengths(self) -> np.ndarray:
         return np.array([len(row) for row in self.rows])
 
-    def batch(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def batch(self, rows: Any) -> tuple[Tensor, Tensor]:
         lengths = self.lengths()[rows]
         longest = max(1, int(lengths.max()))
         ids = torch.tensor([self.rows[row] + [0] * (longest - len(self.rows[row])) for row in rows])
