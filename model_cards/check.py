@@ -38,7 +38,7 @@ LANGUAGES = frozenset(
     """.split()
 )
 SPECIAL_LANGUAGES = ("code", "multilingual")
-NEEDED = ("library_name", "license", "pipeline_tag", "tags")
+NEEDED = ("library_name", "pipeline_tag", "tags")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n.*?^\1[`~]*[ \t]*$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(<?([^)\s>]*)|^\[[^\]\n]+\]:\s+(\S+)|\b(?:href|src|srcset)=[\"']([^\"']+)", re.MULTILINE)
@@ -136,8 +136,8 @@ def _are_strings(value: Any) -> bool:
 
 def _check_license(data: Mapping[str, Any]) -> list[str]:
     value = data.get("license")
-    if value in (None, ""):
-        return []
+    if value in (None, "", []):
+        return ["license is missing in the metadata: name yours, or `unknown` if nobody stated one"]
     values = value if isinstance(value, list) else [value]
     faults = [
         f"license {item!r} is not in the Hub's list: take one of "

@@ -28,7 +28,7 @@ from hf_elmo.conversion.known_models import KNOWN_MODELS
 from .comparison import claims, comparison_rows
 from .facts import LANGUAGES, CardFacts, load_facts
 from .numbers import FILTERS, Number, Results, Sources, shown, without_marks
-from .shapes import code_files, shape_of
+from .shapes import CodeFile, code_files, shape_of
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 FILES = {"en": "README.md", "zh": "README_zh.md"}
@@ -58,8 +58,9 @@ def render_card(
     Args:
         name_or_facts: a name of the published set, a facts file, or facts.
         language: "en" or "zh".
-        folder: of the model that the card will lie in: its config.json gives the sizes, its .py files are listed with
-            their hashes, its conversion.json tells what was verified. None: what is known without a folder.
+        folder: of the model that the card will lie in: its config.json gives the sizes, its .py files (if it has none,
+            those of this package) are listed with their hashes, its conversion.json tells what was verified. None: what
+            is known without a folder.
         repo_id: ORG/NAME on the Hub, which the snippets then load.
         revision: tag or commit that they pin; needed with `repo_id`.
         results: the result files (those of this package).
@@ -149,8 +150,7 @@ class _Context:
             "load": _load_arguments(facts, repo_id, revision, in_box),
             "example": EXAMPLES.get(facts.language, EXAMPLES["en"]),
             "in_box": in_box and repo_id is None,
-            # A folder of the box is read by the installed package and holds no code.
-            "code": [] if in_box and folder is None else code_files(folder),
+            "code": _code(folder, in_box and repo_id is None),
             "conversion": _conversion(folder),
             "rows": comparison_rows(results),
             "claims": claims(results),
@@ -201,6 +201,12 @@ def _load_arguments(facts: CardFacts, repo_id: str | None, revision: str | None,
     if repo_id is not None:
         return f'"{repo_id}", revision="{revision}"'
     return f'path_of("{facts.name}")' if in_box else f'"{facts.name}"'
+
+
+def _code(folder: Path | None, in_box: bool) -> list[CodeFile]:
+    """The code files that the card lists: a folder of the box needs none, and one that is sent to the Hub gets the package's."""
+    has_code = folder is not None and any(folder.glob("*.py"))
+    return [] if in_box and not has_code else code_files(folder if has_code else None)
 
 
 def _conversion(folder: Path | None) -> dict[str, Any] | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hub_server import HubServer
+from huggingface_hub import ModelCard, constants
 from support import ROOT
 from tolerances import TOLERANCES
 
@@ -97,6 +99,30 @@ def test_results_in_the_metadata_are_those_of_the_files(name, marked):
             value = value[key]
         (metric,) = shown["metrics"]
         assert metric["value"] == pytest.approx(item.scale * value, abs=0.005)
+
+
+def test_a_model_of_the_box_that_is_sent_to_the_hub_tells_the_code_it_gets():
+    folder = ROOT / "hf_elmo" / "pretrained" / "elmo-mini-en"
+    text = render_card("elmo-mini-en", folder=folder, repo_id="org/mini", revision="v1")
+    assert "path_of" not in text and text.count('"org/mini", revision="v1"') == 6
+    assert set(CODE_ROW.findall(text)) == set(CODE_ROW.findall(render_card("original")))
+    assert (
+        "trust_remote_code"
+        not in render_card("bert-mini-en", repo_id="org/mini", revision="v1").split("trust_remote_code`:")[1]
+    )
+
+
+def test_a_hub_takes_the_metadata_of_every_card(marked, monkeypatch):
+    """The client's own check, answered by the small Hub of the tests."""
+    with HubServer() as hub:
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        for card in marked.values():
+            ModelCard(without_marks(card)).validate()
+        with pytest.raises(ValueError, match="license"):
+            ModelCard(
+                without_marks(marked["elmo-small", "en"]).replace("license: unknown", "license: none")
+            ).validate()
 
 
 def test_conversions_say_what_is_not_known(marked):

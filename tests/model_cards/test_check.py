@@ -64,6 +64,7 @@ def test_a_good_card_has_no_fault(folder):
     [
         ({"library_name": None}, "library_name is missing in the metadata"),
         ({"tags": "[]"}, "tags is missing in the metadata"),
+        ({"license": None}, "license is missing in the metadata: name yours, or `unknown`"),
         ({"license": "apache2"}, "license 'apache2' is not in the Hub's list: take one of https://huggingface.co"),
         ({"license": "Apache-2.0"}, "license 'Apache-2.0' is not in the Hub's list"),
         ({"license": "other"}, "license is `other`: license_name must say which"),
