@@ -24,6 +24,7 @@ from filelock import FileLock
 
 from hf_elmo.benchmark.measuring import code_version, machine, packages
 from hf_elmo.benchmark.results import write_atomically
+from hf_elmo.compare.settings import without_folders
 
 LARGEST_CELL_BYTES = 200_000
 
@@ -95,6 +96,12 @@ def figure(
     }
 
 
+def command_line() -> str:
+    """The command that was given, to be given again; folders and files by their last name only."""
+    words = ["hf-elmo" if Path(sys.argv[0]).name == "__main__.py" else Path(sys.argv[0]).name, *sys.argv[1:]]
+    return shlex.join(map(without_folders, words))
+
+
 class Store:
     """Results of cells in FOLDER/cells/EXPERIMENT/ID.json, one file each, whole or not there.
 
@@ -150,7 +157,7 @@ class Store:
             "key": [list(pair) for pair in cell.key],
             "result": result,
             "seconds": round(seconds, 3),
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "command": command_line(),
             **self._facts,
             "settings_fingerprint": fingerprint,
         }

@@ -3,7 +3,6 @@
 
 import argparse
 import hashlib
-import shlex
 import signal
 import sys
 import time
@@ -107,7 +106,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 
 def _run(settings: Settings, options: argparse.Namespace) -> int:
-    from hf_elmo.compare.cells import Store
+    from hf_elmo.compare.cells import Store, command_line
     from hf_elmo.compare.running import Context, contender_facts, contender_specs, plan_jobs, run_jobs
 
     begun = time.perf_counter()
@@ -122,7 +121,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
     if not options.report_only:
         failed = run_jobs(jobs, store, context, getattr(options, "debug", False)).failed
     facts = {
-        "command": shlex.join(["hf-elmo", "compare", *sys.argv[2:]]),
+        "command": command_line(),
         "contenders": contender_facts(store, context, load=not options.report_only),
         "settings": settings.as_dict(),
         "seeds": list(settings.seeds),

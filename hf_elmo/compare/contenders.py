@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hf_elmo.compare.settings import without_folders
 from hf_elmo.embed import embed_sentences
 from hf_elmo.evaluation.results import sha256_of
 from hf_elmo.finetune.models import NEEDS_PREFIX_SPACE, static_width
@@ -63,7 +64,7 @@ class Contender:
         """Parameters, source, SHA-256 of the weights: what a reader needs to know which model this is."""
         return {
             "name": self.name,
-            "spec": self.spec,
+            "spec": without_folders(self.spec),
             "kind": self.kind,
             "layers": list(self.layers),
             "dimension": self.dimension,

@@ -65,7 +65,7 @@ class Settings:
     def as_dict(self) -> dict[str, Any]:
         """For the report: plain values, folders by their last name only."""
         return {
-            "models": list(self.models),
+            "models": [without_folders(spec) for spec in self.models],
             "experiments": list(self.experiments),
             "quick": self.quick,
             "seeds": list(self.seeds),
@@ -104,3 +104,9 @@ def find_data(asked: str | os.PathLike | None) -> Path | None:
         f"{where} {folder} is no folder with data sets such as {', '.join(KNOWN_DATA[:3])}; name the right one, or leave "
         "it out to run what needs no data"
     )
+
+
+def without_folders(word: str) -> str:
+    """A local path, with or without prefixes such as "static:", by its last name; other words as they are."""
+    prefix, _, place = word.rpartition(":")
+    return f"{prefix}:{Path(place).name}".lstrip(":") if Path(place).is_absolute() or Path(place).exists() else word

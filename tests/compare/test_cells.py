@@ -4,13 +4,14 @@
 import json
 import os
 import signal
+import sys
 import time
 from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 
-from hf_elmo.compare.cells import LARGEST_CELL_BYTES, Cell, Store, figure
+from hf_elmo.compare.cells import LARGEST_CELL_BYTES, Cell, Store, command_line, figure
 from hf_elmo.compare.running import Clock, Context, Job, run_jobs
 from hf_elmo.compare.settings import Settings
 
@@ -61,6 +62,15 @@ def test_what_json_cannot_hold_is_refused(tmp_path, result):
     with pytest.raises(ValueError, match="is no JSON"):
         Store(tmp_path).write(cell_of(a=1), result, 1)
     assert not (tmp_path / "cells" / "trial").exists()
+
+
+def test_commands_name_no_folders(monkeypatch, tmp_path):
+    (tmp_path / "vectors.txt").touch()
+    words = ["compare", "elmo-mini-en", "org/name", f"copy:static:{tmp_path}/vectors.txt", "--data", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/hf-elmo", *words])
+    assert command_line() == f"hf-elmo compare elmo-mini-en org/name copy:static:vectors.txt --data {tmp_path.name}"
+    monkeypatch.setattr(sys, "argv", ["/usr/lib/hf_elmo/__main__.py", "compare"])
+    assert command_line() == "hf-elmo compare"
 
 
 def test_large_results_are_refused(tmp_path):
