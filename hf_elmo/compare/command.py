@@ -139,7 +139,7 @@ def _run(settings: Settings, options: argparse.Namespace) -> int:
 
 def announce(settings: Settings, jobs: "list[Job]", store: "Store", report_only: bool) -> None:
     """Say what is going to be done: contenders, cells, how long, and what is left out and why."""
-    from hf_elmo.compare.running import Clock, contender_specs, duration
+    from hf_elmo.compare.running import Clock, contender_specs
 
     say(
         f"will compare {', '.join(contender_specs(settings.models))} on {settings.device}, seeds "
@@ -153,11 +153,9 @@ def announce(settings: Settings, jobs: "list[Job]", store: "Store", report_only:
         say(f"  left out of {name}: {reason}")
     if report_only:
         return
-    left = Clock(jobs, store).seconds_left()
-    if left is None:
-        say("how long it takes is told once a cell of each experiment is done; an interruption loses one cell at most")
-    elif left:
-        say(f"about {duration(left)} for one process, going by the cells that are done")
+    clock = Clock(jobs, store, settings.quick)
+    if clock.done < clock.total:
+        say(f"{clock.told()} for one process; an interruption loses one cell at most")
 
 
 def _report(settings: Settings, jobs: "list[Job]", store: "Store", facts: dict[str, Any], always: bool) -> list[str]:

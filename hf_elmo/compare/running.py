@@ -122,7 +122,7 @@ def run_jobs(jobs: Sequence[Job], store: Store, context: Context, debug: bool = 
     A cell that fails is told of and left out; the others go on.
     """
     outcome = Outcome()
-    clock = Clock(jobs, store)
+    clock = Clock(jobs, store, context.settings.quick)
     waiting = [job for job in jobs if not store.done(job.cell, job.fingerprint)]
     while waiting:
         locked = []
@@ -159,18 +159,18 @@ def _run_job(job: Job, store: Store, context: Context, outcome: Outcome, clock: 
         return
     outcome.computed += 1
     clock.finished(job, seconds)
-    left = clock.seconds_left(jobs_done=store)
+    clock.look_for_others(store)
     context.say(
         f"{job.cell.experiment}: {' '.join(str(value) for _, value in job.cell.key)} in {seconds:.1f} s; "
-        f"{clock.done} of {clock.total} cells done{'' if left is None else f', about {duration(left)} left'}"
+        f"{clock.done} of {clock.total} cells done, {clock.told()} left"
     )
 
 
 class Clock:
     """How long the rest will take, from the seconds that cells of the same experiment and contender took."""
 
-    def __init__(self, jobs: Sequence[Job], store: Store):
-        self.total = len(jobs)
+    def __init__(self, jobs: Sequence[Job], store: Store, quick: bool = False):
+        self.total, self._quick = len(jobs), quick
         self._open: dict[str, Job] = {}
         self._seconds: dict[tuple, list[float]] = {}
         for job in jobs:
@@ -192,23 +192,33 @@ class Clock:
         for kind in _kinds(job.cell):
             self._seconds.setdefault(kind, []).append(seconds)
 
-    def seconds_left(self, jobs_done: Store | None = None) -> float | None:
-        """Sum over the open cells of the mean of cells like them; None where nothing like one was measured.
+    def look_for_others(self, store: Store) -> None:
+        """Take note of what other processes have finished meanwhile."""
+        for job in list(self._open.values()):
+            if store.path(job.cell).exists() and (found := store.content(job.cell, job.fingerprint)):
+                self.finished(job, float(found["seconds"]))
 
-        Args:
-            jobs_done: look there for what other processes have finished meanwhile.
+    def seconds_left(self) -> tuple[float, list[str]]:
+        """Sum over the open cells of the mean of cells like them, and experiments of which nothing is known yet.
+
+        Where no cell of an experiment is done, its module's SECONDS (for a cell: quick, full) stand in, if it has them.
         """
-        if jobs_done is not None:
-            for job in list(self._open.values()):
-                if jobs_done.path(job.cell).exists() and (found := jobs_done.content(job.cell, job.fingerprint)):
-                    self.finished(job, float(found["seconds"]))
-        total = 0.0
+        total, unknown = 0.0, []
         for job in self._open.values():
             known = next((self._seconds[kind] for kind in _kinds(job.cell) if kind in self._seconds), None)
+            if known is None and hasattr(job.module, "SECONDS"):
+                known = [job.module.SECONDS[0 if self._quick else 1]]
             if known is None:
-                return None
-            total += sum(known) / len(known)
-        return total
+                unknown.append(job.cell.experiment)
+            else:
+                total += sum(known) / len(known)
+        return total, list(dict.fromkeys(unknown))
+
+    def told(self) -> str:
+        """The time left in words, for one process."""
+        seconds, unknown = self.seconds_left()
+        missing = f" and what {', '.join(unknown)} may take" if unknown else ""
+        return f"about {duration(seconds)}{missing}"
 
 
 def _kinds(cell: Cell) -> list[tuple]:

@@ -176,8 +176,16 @@ def test_time_left_is_that_of_cells_like_the_open_ones(tmp_path):
     store = Store(tmp_path)
     cells = [cell_of(task=t, contender=c, seed=s) for t in "ab" for c in ("x", "y") for s in (1, 2)]
     jobs = [Job(SimpleNamespace(), cell, "print") for cell in cells]
-    assert Clock(jobs, store).seconds_left() is None
+    assert Clock(jobs, store).seconds_left() == (0, ["trial"])
+    assert Clock(jobs, store).told() == "about 0 s and what trial may take"
+    guessed = [Job(SimpleNamespace(SECONDS=(1.0, 7.0)), cell, "print") for cell in cells]
+    assert Clock(guessed, store).seconds_left() == (8 * 7, [])
+    assert Clock(guessed, store, quick=True).told() == "about 8 s"
     store.write(cells[0], {}, 10, "print")  # a x 1
     store.write(cells[2], {}, 20, "print")  # a y 1
     # a x 2: 10, a y 2: 20, the four of b: 15 each
-    assert Clock(jobs, store).seconds_left() == pytest.approx(10 + 20 + 4 * 15)
+    assert Clock(jobs, store).seconds_left() == (pytest.approx(10 + 20 + 4 * 15), [])
+    clock = Clock(jobs, store)
+    store.write(cells[1], {}, 30, "print")
+    clock.look_for_others(store)
+    assert clock.done == 3 and clock.seconds_left()[0] == pytest.approx(20 + 4 * 20)
