@@ -2,6 +2,7 @@
 """Rows of the table "ELMo or BERT?": speeds of the benchmarks, and every table of `hf-elmo compare` once it was run; and
 what that comparison says to common claims."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,17 @@ from typing import Any
 import yaml
 
 from hf_elmo.compare.formatting import in_both
+from hf_elmo.compare.ledger import MARGIN
 
 from .facts import Texts
 from .numbers import Number, Results, rounded, shown
 
 ROWS = Path(__file__).resolve().parent / "comparisons.yaml"
 REPORT = "comparison/report.json"
+OVER_ALL = ("all", "overall", "mean", "average")  # first words of a column over all others
+UNCHANGED = "unchanged"
+MOST_COLUMNS = 6
+_NUMBER = re.compile(r"[\d.,]+ ?%?")
 VERDICTS = {
     "supported": {"en": "supported", "zh": "得到支持"},
     "mixed": {"en": "mixed", "zh": "结果不一"},
@@ -47,12 +53,13 @@ class Row:
 
     @property
     def winner(self) -> str:
-        """Who wins: "elmo", "bert", or "none" if the values are equal or their intervals overlap."""
+        """Who wins: "elmo", "bert", or "none" if their intervals overlap or, without intervals, they are too close."""
         if self.intervals is not None:
             (low, high), (other_low, other_high) = self.intervals
             if low <= other_high and other_low <= high:
                 return "none"
-        if self.elmo.value == self.bert.value:
+        less, more = sorted(abs(number.value) for number in (self.elmo, self.bert))
+        if self.elmo.value == self.bert.value or (self.intervals is None and 0 < less and more / less < MARGIN):
             return "none"
         return "elmo" if (self.elmo.value > self.bert.value) == self.higher_is_better else "bert"
 
@@ -94,10 +101,10 @@ def _speed_row(results: Results, entry: Mapping[str, Any]) -> Row:
 
 
 def report_rows(results: Results) -> list[Row]:
-    """One row for each table of report.json that ranks an ELMo and a BERT: its first column, each side's best row.
+    """Rows for each table of report.json that ranks an ELMo and a BERT: the columns of `telling_columns`, each side's best row.
 
     Where a contender has several rows (its layers, frozen and tuned), both sides show their best: the question then says
-    so. Tables without an order of better and worse, and rows of groups that only one side has, are left out.
+    so. Tables without an order of better and worse are left out.
 
     Raises:
         ValueError: the report names no ELMo or no BERT.
@@ -111,9 +118,26 @@ def report_rows(results: Results) -> list[Row]:
     rows = []
     for section in report["sections"]:
         for table in section["tables"]:
-            if table.get("higher_is_better") is not None and table["columns"]:
-                rows += _row_of_table(table, sides)
+            if table.get("higher_is_better") is not None:
+                rows += [row for column in telling_columns(table) for row in _row_of_column(table, column, sides)]
     return rows
+
+
+def telling_columns(table: Mapping[str, Any]) -> list[str]:
+    """The columns of a table that a card has room for.
+
+    Of columns that are numbers (lengths, shares of words) the first and the last; of others the one over all, if it stands
+    first, else all of them up to `MOST_COLUMNS`. A table of more columns, and one whose scores are compared with those of
+    an unchanged text, is summed up by another table of the report.
+    """
+    columns = list(table["columns"])
+    if not columns or UNCHANGED in columns:
+        return []
+    if all(_NUMBER.fullmatch(column) for column in columns):
+        return list(dict.fromkeys([columns[0], columns[-1]]))
+    if columns[0].split()[0] in OVER_ALL:
+        return columns[:1]
+    return columns if len(columns) <= MOST_COLUMNS else []
 
 
 def claims(results: Results) -> list[dict[str, Any]]:
@@ -137,8 +161,8 @@ def claims(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def _row_of_table(table: Mapping[str, Any], sides: Mapping[str, str]) -> list[Row]:
-    column, higher = table["columns"][0], table["higher_is_better"]
+def _row_of_column(table: Mapping[str, Any], column: str, sides: Mapping[str, str]) -> list[Row]:
+    higher = table["higher_is_better"]
     best, several = {}, False
     for side, name in sides.items():
         found = [row for row in table["rows"] if row.get("contender") == name and row["values"].get(column)]

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from hf_elmo.compare.report import write_report
-from hf_elmo.model_cards.comparison import REPORT, Row, claims, comparison_rows, report_rows
+from hf_elmo.model_cards.comparison import REPORT, Row, claims, comparison_rows, report_rows, telling_columns
 from hf_elmo.model_cards.numbers import Number, Results, unsourced_numbers, without_marks
 from hf_elmo.model_cards.rendering import render_card
 
@@ -49,6 +49,7 @@ TABLES = [
     two("behind", figure(61.0, [60.0, 62.0]), figure(70.0, [69.0, 71.0])),
     two("open", figure(50.0, [45.0, 55.0]), figure(54.0, [50.0, 58.0])),
     two("seconds", figure(2.0), figure(3.0), higher=False, unit="s"),
+    two("close", figure(2.0), figure(2.1), higher=False, unit="s"),
     two("sizes", figure(2.0), figure(3.0), higher=None),
     table("alone", [("elmo-mini-en", "elmo-mini-en", [figure(1.0)])]),
     table(
@@ -62,6 +63,21 @@ TABLES = [
         ],
         columns=("all", "some"),
     ),
+    table(
+        "lengths",
+        [
+            ("e", "elmo-mini-en", [figure(7.0), figure(1.0), figure(2.0)]),
+            ("b", "bert-mini-en", [figure(5.0), figure(1.0), None]),
+        ],
+        columns=("8", "64", "512"),
+    ),
+    table(
+        "tasks",
+        [("e", "elmo-mini-en", [figure(7.0), figure(1.0)]), ("b", "bert-mini-en", [figure(5.0), figure(0.0)])],
+        columns=("UD EWT", "GUM"),
+    ),
+    two("noise", figure(7.0), figure(1.0), columns=("unchanged",)),
+    two("kinds", figure(7.0), figure(1.0), columns=tuple("abcdefg")),
 ]
 
 
@@ -85,9 +101,14 @@ def test_each_table_that_ranks_both_gives_a_row(results):
         "Title behind: F1 (elmo-mini-en, bert-mini-en)": "bert",
         "Title open: F1 (elmo-mini-en, bert-mini-en)": "none",
         "Title seconds: F1 (elmo-mini-en, bert-mini-en)": "elmo",
-        "Title layers: all (best row of each: elmo, layer 2, bert, layer 4)": "elmo",
+        "Title close: F1 (elmo-mini-en, bert-mini-en)": "none",
+        "Title layers: all (best row of each: elmo, layer 2, bert, layer 4)": "none",
+        "Title lengths: 8 (e, b)": "elmo",
+        "Title tasks: UD EWT (e, b)": "elmo",
+        "Title tasks: GUM (e, b)": "elmo",
     }
-    ahead, best = rows["Title ahead: F1 (elmo-mini-en, bert-mini-en)"], list(rows.values())[-1]
+    ahead = rows["Title ahead: F1 (elmo-mini-en, bert-mini-en)"]
+    best = rows["Title layers: all (best row of each: elmo, layer 2, bert, layer 4)"]
     assert without_marks(ahead.cell("elmo")) == "**91.0 (90.0–92.0)**"
     assert without_marks(ahead.cell("bert")) == "85.0 (84.0–86.0)"
     assert (best.elmo.value, best.bert.value) == (82.0, 81.0)
@@ -97,7 +118,7 @@ def test_each_table_that_ranks_both_gives_a_row(results):
 
 def test_without_a_report_the_benchmarks_speak_alone(results, plain_results):
     with_report, without = comparison_rows(results), comparison_rows(plain_results)
-    assert len(without) == 7 and [row.question for row in with_report[5:]] == [row.question for row in without]
+    assert len(without) == 7 and [row.question for row in with_report[9:]] == [row.question for row in without]
     assert claims(plain_results) == [] and "Claims, and what was measured" not in render_card(
         "original", results=plain_results
     )
@@ -117,6 +138,25 @@ def test_speeds_are_compared_with_the_range_of_their_runs(plain_results, tmp_pat
     times = sorted(measured["seconds"])
     words = measured["words_per_second"] * times[len(times) // 2]
     assert row.intervals[0] == pytest.approx((words / times[-1], words / times[0]), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (["8", "64", "512"], ["8", "512"]),
+        (["10 %", "30 %", "100 %"], ["10 %", "100 %"]),
+        (["8"], ["8"]),
+        (["all words (F1)", "nouns"], ["all words (F1)"]),
+        (["overall", "islands"], ["overall"]),
+        (["allowed", "a"], ["allowed", "a"]),
+        (list("abcdef"), list("abcdef")),
+        (list("abcdefg"), []),
+        (["unchanged", "typos"], []),
+        ([], []),
+    ],
+)
+def test_columns_that_a_card_has_room_for(columns, told):
+    assert telling_columns({"columns": columns}) == told
 
 
 def test_values_that_are_equal_have_no_winner():
