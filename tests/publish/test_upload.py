@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 from huggingface_hub import HfApi, constants
+from safetensors.torch import load_file, save_file
 from xet_storage import XetStorage
 
 from hf_elmo.cli import WrongUse
@@ -58,6 +59,17 @@ def test_one_commit_holds_everything_and_repeating_makes_no_second(publish, hub,
     printed = capsys.readouterr()
     assert f"was there already, commit {commit.oid}" in printed.out and "nothing to send" in printed.err
     assert len(hub.asked("POST", COMMIT)) == 1
+
+
+def test_changed_weights_are_sent_and_nothing_else(publish, hub, folder):
+    publish()
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: tensor + 1 for name, tensor in tensors.items()}, folder / "model.safetensors")
+    assert publish("--message", "Add one") == 0
+    commit, before = own_commits(hub)
+    assert commit.title == "Add one"
+    assert hub.files("org/elmo")["model.safetensors"] == (folder / "model.safetensors").read_bytes()
+    assert {name for name, file in commit.files.items() if file != before.files[name]} == {"model.safetensors"}
 
 
 # What goes wrong, how often, and whether the first run overcomes it.
