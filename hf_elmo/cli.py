@@ -1,5 +1,5 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""The command `hf-elmo`: demo | convert | embed | finetune | prepare-corpus | pretrain | evaluate | compare |
+"""The command `hf-elmo`: demo | convert | embed | finetune | prepare-corpus | pretrain | evaluate | compare | card |
 publish | benchmark.
 
 Results go to stdout, what is going on to stderr. Exit code 0: done; 1: failed, with one line on stderr (the traceback
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hf_elmo import __version__, embed_command
+from hf_elmo import __version__, card_command, embed_command
 from hf_elmo.compare import command as compare_command
 from hf_elmo.corpus import command as corpus_command
 from hf_elmo.demo import command as demo_command
@@ -398,6 +398,7 @@ COMMANDS = {
     "compare": Command(
         compare_command.SUMMARY, compare_command.EXAMPLE, compare_command.add_arguments, compare_command.run
     ),
+    "card": Command(card_command.SUMMARY, card_command.EXAMPLE, card_command.add_arguments, card_command.run),
     "publish": Command(
         publish_command.SUMMARY, publish_command.EXAMPLE, publish_command.add_arguments, publish_command.run
     ),
