@@ -163,7 +163,7 @@ class Store:
             "settings_fingerprint": fingerprint,
         }
         try:
-            text = json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
+            text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
         except (TypeError, ValueError) as error:
             raise ValueError(f"the result of {cell.experiment} {cell.id} is no JSON: {error}") from error
         if len(text.encode()) > LARGEST_CELL_BYTES:

@@ -253,9 +253,10 @@ def contender_facts(store: Store, context: Context, load: bool) -> list[dict[str
     for name in contender_specs(context.settings.models):
         cell = Cell(FACTS, (("contender", name),))
         fingerprint = context.settings.fingerprint(FACTS, 1, context.identity(name))
-        if not store.done(cell, fingerprint) and load:
-            begun = time.perf_counter()
-            store.write(cell, context.contender(name).facts(), time.perf_counter() - begun, fingerprint)
+        with store.lock(cell):
+            if not store.done(cell, fingerprint) and load:
+                begun = time.perf_counter()
+                store.write(cell, context.contender(name).facts(), time.perf_counter() - begun, fingerprint)
         if store.done(cell, fingerprint):
             found.append(store.read(cell))
     return found

@@ -114,7 +114,7 @@ _SPLITTER = build_pre_tokenizer("punctuation", split_cjk=False)
 
 
 def score_tags(gold: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Accuracy of words, or F1 of spans where tags mark spans, with the counts of every sentence.
+    """Accuracy of words, or F1 of spans (as conlleval reads tags) where tags mark spans, with counts of every sentence.
 
     Returns:
         {"metric": "accuracy" | "f1", "score" in percent, "items"}; items of accuracy are [right, words], of F1

@@ -50,7 +50,7 @@ def test_damaged_files_and_other_settings_count_as_not_done(tmp_path):
     store.write(cell, {"score": 1}, 1, "print")
     assert store.done(cell, "print") and store.done(cell) and not store.done(cell, "another")
     whole = store.path(cell).read_text()
-    for damaged in (whole[:50], "", "[]", "null", whole.replace('"x"', '"y"'), whole.replace('{"score": 1}', "3")):
+    for damaged in (whole[:50], "", "[]", "null", whole.replace('"x"', '"y"'), whole.replace('{"score":1}', "3")):
         store.path(cell).write_text(damaged)
         assert not store.done(cell, "print")
         with pytest.raises(ValueError, match="holds no result"):
