@@ -165,8 +165,8 @@ def _strength_table(task: str, scores: list[Scores]) -> dict[str, Any]:
 def _score_table(task: str, scores: list[Scores], results: Results, strength: int) -> dict[str, Any]:
     """To look figures up: how many words change, and what is left of each contender's score."""
     own = [pair for pair in results if pair[0]["contender"] == scores[0].contender]  # the texts are the same for all
-    rows = [{"label": UNCHANGED, "contender": None, "group": None, "values": {WORDS: figure(0, scores[0].cells)}}]
-    rows[0]["values"] |= {one.contender: one.figure(one.clean) for one in scores}
+    clean = {WORDS: figure(0, scores[0].cells), **{one.contender: one.figure(one.clean) for one in scores}}
+    rows: list[dict[str, Any]] = [{"label": UNCHANGED, "contender": None, "group": None, "values": clean}]
     for name, transformation in TRANSFORMATIONS.items():
         shares = [100 * result["changed"][name][str(strength)]["words"] / result["all_words"] for _, result in own]
         mean, sd = mean_sd(shares)

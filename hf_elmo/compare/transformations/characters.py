@@ -76,7 +76,8 @@ def accents(word: str, draw: Draw) -> str | None:
 def _without_accents(word: str) -> str:
     found: list[str] = []
     for letter in word:
-        first, *rest = unicodedata.normalize("NFD", letter)
+        decomposed = unicodedata.normalize("NFD", letter)
+        first, rest = decomposed[0], decomposed[1:]
         if rest and first.isascii() and first.isalpha() and all(map(unicodedata.combining, rest)):
             found.append(first)
         elif not (letter in MARKS.values() and found and found[-1].isascii() and found[-1].isalpha()):
