@@ -214,7 +214,7 @@ def _check(options: argparse.Namespace, explicit: dict[str, Any]) -> None:
         raise ArgumentsError("--freeze_encoder leaves nothing to --gradual_unfreezing and --encoder_learning_rate")
     if explicit.get("push_to_hub"):
         raise ArgumentsError(
-            "--push_to_hub would publish the model before its results and card exist; after the run: hf upload ORG/NAME FOLDER"
+            "--push_to_hub would publish the model before its results and card exist; after the run: hf-elmo publish FOLDER ORG/NAME"
         )
     if options.use_crf and options.task != "tagging":
         raise ArgumentsError("--use_crf is for --task tagging")

@@ -7,7 +7,8 @@ import pytest
 import torch
 from elmo_builders import tiny_model
 from hub_observations import AUTO_MODELS, PIPELINES, observe
-from transformers import AutoModel, AutoTokenizer
+from support import files_a_model_imports
+from transformers import AutoModel, AutoTokenizer, pipeline
 
 from hf_elmo import ElmoModel, ElmoTokenizer
 
@@ -60,6 +61,18 @@ def test_in_one_process(online):
         "Upload tokenizer",
         "initial commit",
     ]
+
+
+def test_other_calls_that_push(online, tmp_path):
+    """`save_pretrained(push_to_hub=True)`, which sends no card, and `pipeline.push_to_hub`."""
+    model, tokenizer = tiny_model(seed=1), ElmoTokenizer(["<S>", "</S>", "<UNK>", "the", "bank"])
+    expected = observe(model, tokenizer)
+    for thing in (model, tokenizer):
+        thing.save_pretrained(tmp_path / "saved", push_to_hub=True, repo_id="org/saved")
+    pipeline("feature-extraction", model=model, tokenizer=tokenizer).push_to_hub("org/pipeline")
+    for name in ("org/saved", "org/pipeline"):
+        assert files_a_model_imports() <= code_of(online.files(name))
+        check(observe(AutoModel.from_pretrained(name), AutoTokenizer.from_pretrained(name)), expected, name)
 
 
 @pytest.mark.slow
