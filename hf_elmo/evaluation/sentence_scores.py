@@ -104,8 +104,9 @@ def _totals(model: Any, embeds: Tensor, ids: Tensor, mask: Tensor) -> np.ndarray
 def _log_probs(model: Any, hidden: Tensor, targets: Tensor) -> Tensor:
     """(N,) float64 by the full softmax, of the top layer (N, D) of one direction and the words to predict (N,).
 
-    Products and exponentials are those of float32, and everything that is summed over a sentence is float64: the
-    loss of training rounds each word to 1e-6, which adds up to 1e-5 in a sentence of ten.
+    Products and exponentials are those of float32, except for the word to predict and the most probable one of each block,
+    and everything that is summed over a sentence is float64: the loss of training rounds each word to 1e-6, which adds up to
+    1e-5 in a sentence of ten.
     """
     first, weight, bias = first_word(model.config), model.lm_head.weight, model.lm_head.bias
     dtype = torch.promote_types(weight.dtype, torch.float32)
@@ -116,12 +117,19 @@ def _log_probs(model: Any, hidden: Tensor, targets: Tensor) -> Tensor:
         for start in range(first, len(weight), WORDS_PER_BLOCK):
             block = slice(start, start + WORDS_PER_BLOCK)
             logits = torch.addmm(bias[block].to(dtype), tokens, weight[block].to(dtype).t())
-            highest = logits.amax(dim=1, keepdim=True)
-            of_block = logits.sub_(highest).exp_().sum(dim=1).double().log_().add_(highest.squeeze(1))
-            log_sum = torch.logaddexp(log_sum, of_block)
-        logit = (tokens.double() * weight[words].double()).sum(dim=-1) + bias[words].double()
+            # The largest term is most of the sum and of its rounding: that one is float64.
+            highest, at = logits.max(dim=1, keepdim=True)
+            log_sum = torch.logaddexp(log_sum, _logits_of(tokens, weight, bias, start + at.squeeze(1)))
+            rest = logits.sub_(highest).scatter_(1, at, -torch.inf).exp_().sum(dim=1).double().log_()
+            log_sum = torch.logaddexp(log_sum, rest.add_(highest.squeeze(1)))
+        logit = _logits_of(tokens, weight, bias, words)
         parts.append(logit - log_sum)
     return torch.cat(parts)
+
+
+def _logits_of(hidden: Tensor, weight: Tensor, bias: Tensor, words: Tensor) -> Tensor:
+    """(N,) float64 of one word for each row of `hidden` (N, D)."""
+    return (hidden.double() * weight[words].double()).sum(dim=-1) + bias[words].double()
 
 
 def _padded(corpus: Any, word_of: np.ndarray, batch: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
