@@ -20,8 +20,9 @@ ROWS = Path(__file__).resolve().parent / "comparisons.yaml"
 REPORT = "comparison/report.json"
 OVER_ALL = ("all", "overall", "mean", "average")  # first words of a column over all others
 UNCHANGED = "unchanged"
+COSINE = "cosine"
 MOST_COLUMNS = 6
-_NUMBER = re.compile(r"[\d.,]+ ?%?")
+_NUMBER = re.compile(r"[\d.,]+(-\d+)? ?%?")
 VERDICTS = {
     "supported": {"en": "supported", "zh": "得到支持"},
     "mixed": {"en": "mixed", "zh": "结果不一"},
@@ -66,7 +67,9 @@ class Row:
     def cell(self, side: str) -> str:
         """A value as it stands in the table, bold if it wins."""
         number, index = (self.elmo, 0) if side == "elmo" else (self.bert, 1)
-        digits = 0 if abs(number.value) >= 100 else 1 if abs(number.value) >= 10 else 3
+        size = abs(number.value)
+        whole = float(size).is_integer()
+        digits = 0 if size >= 100 or (whole and self.intervals is None) else 1 if size >= 10 else 2 if size >= 2 else 3
         text = rounded(number, digits)
         if self.intervals is not None:
             text += shown(" ({:,.{digits}f}–{:,.{digits}f})".format(*self.intervals[index], digits=digits))
@@ -128,10 +131,11 @@ def telling_columns(table: Mapping[str, Any]) -> list[str]:
 
     Of columns that are numbers (lengths, shares of words) the first and the last; of others the one over all, if it stands
     first, else all of them up to `MOST_COLUMNS`. A table of more columns, and one whose scores are compared with those of
-    an unchanged text, is summed up by another table of the report.
+    an unchanged text, is summed up by another table of the report. Tables of cosines have none: that vectors move little
+    is no quality of its own, and the layer without context would always be the best row.
     """
     columns = list(table["columns"])
-    if not columns or UNCHANGED in columns:
+    if not columns or UNCHANGED in columns or str(table.get("unit") or "").startswith(COSINE):
         return []
     if all(_NUMBER.fullmatch(column) for column in columns):
         return list(dict.fromkeys([columns[0], columns[-1]]))
@@ -175,6 +179,8 @@ def _row_of_column(table: Mapping[str, Any], column: str, sides: Mapping[str, st
         side: Number(figures[side]["value"], frozenset({f"{REPORT}: {table['id']}, {best[side]['label']}, {column}"}))
         for side in sides
     }
+    if not higher and not all(number.value for number in numbers.values()):
+        return []  # a cost below what could be measured
     bounds = [figures[side].get("interval") for side in ("elmo", "bert")]
     titles = in_both(table, "tables")
     labels = ", ".join(shown(best[side]["label"]) for side in ("elmo", "bert"))

@@ -50,6 +50,8 @@ TABLES = [
     two("open", figure(50.0, [45.0, 55.0]), figure(54.0, [50.0, 58.0])),
     two("seconds", figure(2.0), figure(3.0), higher=False, unit="s"),
     two("close", figure(2.0), figure(2.1), higher=False, unit="s"),
+    two("free", figure(0.0), figure(3.0), higher=False, unit="MB"),
+    two("moves", figure(1.0), figure(0.5), unit="cosine, before and after"),
     two("sizes", figure(2.0), figure(3.0), higher=None),
     table("alone", [("elmo-mini-en", "elmo-mini-en", [figure(1.0)])]),
     table(
@@ -146,6 +148,7 @@ def test_speeds_are_compared_with_the_range_of_their_runs(plain_results, tmp_pat
         (["8", "64", "512"], ["8", "512"]),
         (["10 %", "30 %", "100 %"], ["10 %", "100 %"]),
         (["8"], ["8"]),
+        (["1", "2", "4-5", "6-9"], ["1", "6-9"]),
         (["all words (F1)", "nouns"], ["all words (F1)"]),
         (["overall", "islands"], ["overall"]),
         (["allowed", "a"], ["allowed", "a"]),
@@ -159,10 +162,30 @@ def test_columns_that_a_card_has_room_for(columns, told):
     assert telling_columns({"columns": columns}) == told
 
 
+@pytest.mark.parametrize(
+    ("value", "intervals", "text"),
+    [
+        (1504.4, None, "1,504"),
+        (91.25, None, "91.2"),
+        (4.7721, None, "4.77"),
+        (0.8194, None, "0.819"),
+        (9.0, None, "9"),
+        (9.0, (8.5, 9.5), "9.00 (8.50–9.50)"),
+        (100, (99.5, 100), "100 (100–100)"),
+        (-3.25, None, "-3.25"),
+    ],
+)
+def test_values_are_written_with_the_digits_that_count(value, intervals, text):
+    both = None if intervals is None else (intervals, (-1.0, -1.0))
+    other = Number(2.0 * value, frozenset())
+    row = Row({"en": "", "zh": ""}, Number(value, frozenset()), other, True, {"en": "", "zh": ""}, "", both)
+    assert without_marks(row.cell("elmo")).strip("*") == text
+
+
 def test_values_that_are_equal_have_no_winner():
     three = Number(3.0, frozenset())
     row = Row({"en": "", "zh": ""}, three, three, True, {"en": "", "zh": ""}, "")
-    assert row.winner == "none" and without_marks(row.cell("elmo")) == "3.000"
+    assert row.winner == "none" and without_marks(row.cell("elmo")) == "3"
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
