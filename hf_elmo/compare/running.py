@@ -12,14 +12,27 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
 from hf_elmo.compare.cells import Cell, Section, Store
 from hf_elmo.compare.contenders import Contender, ContenderError, contender_name, identity, load_contender
 from hf_elmo.compare.settings import Settings
 
 # In the order of the report; a module that is not there is passed over.
-EXPERIMENTS = ("quality", "senses", "probes", "grammar", "distance", "robustness", "cost", "examples", "chinese")
+EXPERIMENTS = (
+    "quality",
+    "examples",
+    "chinese",
+    "senses",
+    "polysemy",
+    "probes",
+    "grammar",
+    "distance",
+    "agreement",
+    "robustness",
+    "cost",
+    "integration",
+)
 WAIT_SECONDS = 0.5  # until cells are tried again that other processes compute
 FACTS = "contenders"  # the experiment whose cells hold what is known of each contender
 
@@ -119,10 +132,25 @@ def fingerprint_of(module: ModuleType, cell: Cell, settings: Settings, context: 
 def run_jobs(jobs: Sequence[Job], store: Store, context: Context, debug: bool = False) -> Outcome:
     """Compute what is not done yet; what another process computes is passed over and waited for at the end.
 
-    A cell that fails is told of and left out; the others go on.
+    A cell that fails is told of and left out; the others go on. Timings (modules with EXCLUSIVE = True) come last, in one
+    process at a time.
     """
     outcome = Outcome()
     clock = Clock(jobs, store, context.settings.quick)
+    alone = [bool(getattr(job.module, "EXCLUSIVE", False)) for job in jobs]
+    together = [job for job, exclusive in zip(jobs, alone, strict=True) if not exclusive]
+    _run_all(together, store, context, outcome, clock, debug)
+    timings = [job for job, exclusive in zip(jobs, alone, strict=True) if exclusive]
+    if any(not store.done(job.cell, job.fingerprint) for job in timings):
+        (store.folder / "locks").mkdir(parents=True, exist_ok=True)
+        with FileLock(store.folder / "locks" / "exclusive.lock"):
+            _run_all(timings, store, context, outcome, clock, debug)
+    return outcome
+
+
+def _run_all(
+    jobs: Sequence[Job], store: Store, context: Context, outcome: Outcome, clock: "Clock", debug: bool
+) -> None:
     waiting = [job for job in jobs if not store.done(job.cell, job.fingerprint)]
     while waiting:
         locked = []
@@ -141,7 +169,6 @@ def run_jobs(jobs: Sequence[Job], store: Store, context: Context, debug: bool = 
         waiting = [job for job in locked if not store.done(job.cell, job.fingerprint)]
         if waiting and len(waiting) == len(locked):
             time.sleep(WAIT_SECONDS)
-    return outcome
 
 
 def _run_job(job: Job, store: Store, context: Context, outcome: Outcome, clock: "Clock", debug: bool) -> None:
@@ -206,8 +233,9 @@ class Clock:
         total, unknown = 0.0, []
         for job in self._open.values():
             known = next((self._seconds[kind] for kind in _kinds(job.cell) if kind in self._seconds), None)
-            if known is None and hasattr(job.module, "SECONDS"):
-                known = [job.module.SECONDS[0 if self._quick else 1]]
+            guess = getattr(job.module, "SECONDS", (None, None))[0 if self._quick else 1]
+            if known is None and guess is not None:
+                known = [guess]
             if known is None:
                 unknown.append(job.cell.experiment)
             else:
