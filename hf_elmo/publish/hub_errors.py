@@ -2,6 +2,7 @@
 """What the Hub's errors mean for somebody who publishes a model, each in one line with the way out."""
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -52,6 +53,8 @@ def explain(error: BaseException, repo_id: str, api: HfApi) -> str:
         return f"the Hub failed with status {status} ({_said(error)}): {AGAIN}"
     if status is not None:
         return f"the Hub refuses with status {status}: {_said(error)}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"{api.endpoint} answered with a page instead of data, as a proxy or a Hub in trouble does: {AGAIN}"
     names = _class_names(error)
     if "TimeoutException" in names or isinstance(error, TimeoutError):
         return f"{api.endpoint} did not answer in time: {AGAIN}"
@@ -91,14 +94,15 @@ def _one_line(error: BaseException) -> str:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether the same request may well succeed a little later."""
+    """Whether the same request may well succeed a little later.
+
+    Not after hf_xet, which has tried for minutes by itself; it raises errors of plain classes.
+    """
     error = _cause(error)
-    status = status_of(error)
-    if status is not None:
+    if getattr(error, "response", None) is not None:
+        status = status_of(error) or 0
         return status in (408, 429) or status >= 500
-    if isinstance(error, LocalTokenNotFoundError | OfflineModeIsEnabled | FileNotFoundError | PermissionError):
-        return False
-    return not isinstance(error, ValueError | TypeError | AttributeError | KeyError)
+    return isinstance(error, json.JSONDecodeError) or "TransportError" in _class_names(error)
 
 
 def pauses() -> tuple[float | None, ...]:

@@ -3,9 +3,11 @@
 
 import argparse
 import hashlib
+import json
 
 import pytest
 from huggingface_hub import HfApi, constants
+from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
 from safetensors.torch import load_file, save_file
 from xet_storage import XetStorage
 
@@ -167,6 +169,23 @@ def test_a_token_that_is_withdrawn_on_the_way(publish, hub, folder):
             publish()
     assert publish() == 0
     check_published(hub, folder, tag="main")
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "passing"),
+    [
+        (json.JSONDecodeError("Expecting value", "<html>", 0), "answered with a page instead of data", True),
+        (OfflineModeIsEnabled("offline"), "HF_HUB_OFFLINE is set, so the Hub is not asked: unset it", False),
+        (LocalTokenNotFoundError("none"), "there is no token: `hf auth login` asks for one, or set HF_TOKEN", False),
+        (ConnectionError("HTTP status server error (503 Service Unavailable)"), "failed with status 503", False),
+        (TimeoutError(), "did not answer in time: give the same command again", False),
+        (FileNotFoundError("gone"), "gone", False),
+    ],
+)
+def test_errors_in_one_line(error, message, passing):
+    line = hub_errors.explain(error, "org/elmo", HfApi(endpoint="http://hub"))
+    assert message in line and "\n" not in line
+    assert hub_errors.may_pass(error) == passing
 
 
 def test_a_repository_of_others_is_not_written(publish, hub, folder):
