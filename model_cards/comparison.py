@@ -181,7 +181,7 @@ def _row_of_column(table: Mapping[str, Any], column: str, sides: Mapping[str, st
     }
     if not higher and not all(number.value for number in numbers.values()):
         return []  # a cost below what could be measured
-    bounds = [figures[side].get("interval") for side in ("elmo", "bert")]
+    bounds = [_bounds(figures[side]) for side in ("elmo", "bert")]
     titles = in_both(table, "tables")
     labels = ", ".join(shown(best[side]["label"]) for side in ("elmo", "bert"))
     question = {
@@ -199,9 +199,17 @@ def _row_of_column(table: Mapping[str, Any], column: str, sides: Mapping[str, st
             higher,
             {language: shown(unit) for language, unit in units.items()},
             f"`{REPORT}`",
-            None if None in bounds else tuple((low, high) for low, high in bounds),  # type: ignore[arg-type]
+            None if None in bounds else tuple((low, high) for low, high in filter(None, bounds)),  # type: ignore[arg-type]
         )
     ]
+
+
+def _bounds(figure: Mapping[str, Any]) -> Sequence[float] | None:
+    """The interval of a figure, else two standard deviations over its seeds."""
+    if figure.get("interval") is not None:
+        return figure["interval"]
+    spread = figure.get("sd")
+    return None if spread is None else (figure["value"] - 2 * spread, figure["value"] + 2 * spread)
 
 
 def _best(rows: Sequence[Mapping[str, Any]], column: str, higher: bool) -> Mapping[str, Any]:

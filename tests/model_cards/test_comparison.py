@@ -47,6 +47,7 @@ def two(name, elmo, bert, **more):
 TABLES = [
     two("ahead", figure(91.0, [90.0, 92.0]), figure(85.0, [84.0, 86.0])),
     two("behind", figure(61.0, [60.0, 62.0]), figure(70.0, [69.0, 71.0])),
+    two("seeds", figure(50.0) | {"sd": 1.0}, figure(53.0) | {"sd": 0.6}),
     two("open", figure(50.0, [45.0, 55.0]), figure(54.0, [50.0, 58.0])),
     two("seconds", figure(2.0), figure(3.0), higher=False, unit="s"),
     two("close", figure(2.0), figure(2.1), higher=False, unit="s"),
@@ -101,6 +102,7 @@ def test_each_table_that_ranks_both_gives_a_row(results):
     assert {question: row.winner for question, row in rows.items()} == {
         "Title ahead: F1 (elmo-mini-en, bert-mini-en)": "elmo",
         "Title behind: F1 (elmo-mini-en, bert-mini-en)": "bert",
+        "Title seeds: F1 (elmo-mini-en, bert-mini-en)": "none",
         "Title open: F1 (elmo-mini-en, bert-mini-en)": "none",
         "Title seconds: F1 (elmo-mini-en, bert-mini-en)": "elmo",
         "Title close: F1 (elmo-mini-en, bert-mini-en)": "none",
@@ -113,6 +115,10 @@ def test_each_table_that_ranks_both_gives_a_row(results):
     best = rows["Title layers: all (best row of each: elmo, layer 2, bert, layer 4)"]
     assert without_marks(ahead.cell("elmo")) == "**91.0 (90.0–92.0)**"
     assert without_marks(ahead.cell("bert")) == "85.0 (84.0–86.0)"
+    seeds = rows["Title seeds: F1 (elmo-mini-en, bert-mini-en)"]
+    assert without_marks(seeds.cell("elmo")) == "50.0 (48.0–52.0)" and seeds.intervals[1] == pytest.approx(
+        (51.8, 54.2)
+    )
     assert (best.elmo.value, best.bert.value) == (82.0, 81.0)
     assert best.elmo.sources == {f"{REPORT}: layers, elmo, layer 2, all"}
     assert without_marks(ahead.unit["zh"]) == "%"
@@ -120,7 +126,7 @@ def test_each_table_that_ranks_both_gives_a_row(results):
 
 def test_without_a_report_the_benchmarks_speak_alone(results, plain_results):
     with_report, without = comparison_rows(results), comparison_rows(plain_results)
-    assert len(without) == 7 and [row.question for row in with_report[9:]] == [row.question for row in without]
+    assert len(without) == 7 and [row.question for row in with_report[10:]] == [row.question for row in without]
     assert claims(plain_results) == [] and "Claims, and what was measured" not in render_card(
         "original", results=plain_results
     )
