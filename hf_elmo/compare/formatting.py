@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+SIGNIFICANT = 0.05
 TEXTS = Path(__file__).resolve().parent / "texts"
 
 
@@ -46,6 +47,18 @@ def keys_of(tests: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a reader is shown of tests, as far as they say it; report.json has the rest."""
     shown = [key for key in TEST_FIELDS if any(test.get(key) is not None for test in tests)]
     return shown if "p_holm" in shown else [*shown, "p"]
+
+
+def is_significant(test: Mapping[str, Any]) -> bool:
+    """What the experiment says of its test; else by the adjusted p, or the plain one, at 5 %."""
+    p = test.get("p_holm", test.get("p"))
+    return bool(test.get("significant", p is not None and p < SIGNIFICANT))
+
+
+def tests_told(tests: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """How many tests found a difference, in both languages."""
+    counts = {"tests": len(tests), "significant": sum(map(is_significant, tests))}
+    return {language: pattern.format(**counts) for language, pattern in texts("page")["tests_told"].items()}
 
 
 def decimals_of(table: Mapping[str, Any]) -> int:

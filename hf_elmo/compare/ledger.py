@@ -11,9 +11,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hf_elmo.compare.formatting import in_both, texts
+from hf_elmo.compare.formatting import in_both, is_significant, texts
 
-SIGNIFICANT = 0.05
 MARGIN = 1.1  # between costs; repeated timings of one machine differ by less
 SUPPORTED, REFUTED = 2 / 3, 1 / 3  # of the comparisons
 VERDICTS = ("supported", "mixed", "not supported here", "not measured")
@@ -119,8 +118,8 @@ class Figures:
         p = None if test is None else float(test.get("p_holm", test["p"]))
         if costs:
             by, apart = "margin", _apart(first["value"], second["value"])
-        elif test is not None and p is not None:
-            by, apart = "test", bool(test.get("significant", p < SIGNIFICANT))
+        elif test is not None:
+            by, apart = "test", is_significant(test)
         elif first["interval"] and second["interval"]:
             by, apart = "intervals", not _meet(first["interval"], second["interval"])
         elif first["sd"] is not None and second["sd"] is not None:

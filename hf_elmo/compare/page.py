@@ -1,8 +1,8 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """A report as one page of HTML: pictures inside, nothing loaded from elsewhere, English or Chinese without a script.
 
-The page is made of the content of report.json and of nothing else; each measured number stands in a `<data>` element
-with its full value.
+The page is made of the content of report.json and of nothing else: every table of it has the id, and every cell the place, that
+it has there.
 """
 
 import re
@@ -14,7 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from hf_elmo.compare import plots
-from hf_elmo.compare.formatting import TEXTS, best_of, decimals_of, flat, in_both, keys_of, texts, written
+from hf_elmo.compare.formatting import TEXTS, best_of, decimals_of, flat, in_both, tests_told, texts, written
 
 
 def page(report: Mapping[str, Any]) -> str:
@@ -39,7 +39,7 @@ def page(report: Mapping[str, Any]) -> str:
         text=texts("page"),
         style=Markup((TEXTS / "page.css").read_text(encoding="utf-8") + shared),
         title=in_both,
-        keys=keys_of,
+        tests_told=tests_told,
         written=written,
         decimals_of=decimals_of,
         best_of=best_of,
@@ -51,7 +51,8 @@ def pictures_of(report: Mapping[str, Any]) -> dict[str, str]:
     if not plots.can_draw():
         return {}
     colours = plots.colours_of([each["name"] for each in report["facts"].get("contenders", [])])
-    drawn = {table["id"]: plots.draw(table, colours) for section in report["sections"] for table in section["tables"]}
+    tables = [table for section in report["sections"] for table in section["tables"]]
+    drawn = {table["id"]: plots.draw(table, colours, f"p{number}") for number, table in enumerate(tables)}
     return {name: svg for name, svg in drawn.items() if svg is not None}
 
 

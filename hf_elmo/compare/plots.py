@@ -57,12 +57,13 @@ def colours_of(contenders: Sequence[str]) -> dict[str, str]:
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(contenders)}
 
 
-def draw(table: Mapping[str, Any], colours: Mapping[str, str]) -> str | None:
+def draw(table: Mapping[str, Any], colours: Mapping[str, str], prefix: str = "p") -> str | None:
     """The picture that `table["plot"]` asks for, as an SVG element; None if it asks for none or holds no value.
 
     Args:
         table: rows, columns and values as a section of a report has them.
         colours: of each contender, from `colours_of`; rows of others get what is left.
+        prefix: of ids inside the picture, another for each picture of a page.
     Raises:
         ValueError: the kind of picture is none of bars, lines and radar.
     """
@@ -88,7 +89,7 @@ def draw(table: Mapping[str, Any], colours: Mapping[str, str]) -> str | None:
         _DRAWN[kind](figure, table, rows, columns, _looks(rows, colours))
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    return _inline(buffer.getvalue(), table)
+    return _inline(buffer.getvalue(), table, prefix)
 
 
 def _value(row: Mapping[str, Any], column: str) -> float | None:
@@ -229,6 +230,8 @@ def _log_axis(axes, places: Sequence[float]) -> None:
 
 def _radar(figure, table, rows, columns, looks) -> None:
     """A spoke for each column, a closed line for each row; the middle is zero, or the least value if that is below."""
+    from matplotlib.ticker import MaxNLocator
+
     legend = 0.2 * math.ceil(len(rows) / 2) + 0.1
     height = WIDTH * 0.95 + legend
     figure.set_layout_engine("none")  # which leaves no room for many long names
@@ -243,7 +246,6 @@ def _radar(figure, table, rows, columns, looks) -> None:
         shown = [math.nan if value is None else value for value in values]
         least = min([least, *(value for value in values if value is not None)])
         axes.plot([*angles, angles[0]], [*shown, shown[0]], look["dash"], color=look["colour"], lw=1.5)
-        axes.fill([*angles, angles[0]], [*shown, shown[0]], color=look["colour"], alpha=0.08)
     axes.set_theta_offset(math.pi / 2)
     axes.set_theta_direction(-1)
     axes.set_rlim(bottom=least)
@@ -255,9 +257,10 @@ def _radar(figure, table, rows, columns, looks) -> None:
         lines = textwrap.fill(name, RADAR_LETTERS)
         axes.text(angle, least + (edge - least) * 1.06, lines, ha=side_of, va="center", fontsize=8, linespacing=0.9)
     axes.tick_params(axis="y", labelsize=7)
-    axes.spines["polar"].set_color(LINE)
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+    axes.spines["polar"].set_visible(False)
     figure.text(0.5, (legend + 0.02) / height, table["unit"], ha="center", va="bottom", fontsize=9)
-    _legend(figure, rows, looks, "lines", place="lower center")
+    _legend(figure, rows, looks, "radar", place="lower center")
 
 
 def _legend(figure, rows, looks, kind: str, place: str = "outside lower center") -> None:
@@ -271,10 +274,9 @@ def _legend(figure, rows, looks, kind: str, place: str = "outside lower center")
                 Patch(facecolor=look["colour"], hatch=look["hatch"], edgecolor="#ffffff", lw=0.3, label=row["label"])
             )
         else:
-            dash = look["dash"] if kind == "lines" else "none"
-            handles.append(
-                Line2D([], [], color=look["colour"], ls=dash, marker=look["marker"], ms=4, label=row["label"])
-            )
+            dash = "none" if kind == "points" else look["dash"]
+            marker = "none" if kind == "radar" else look["marker"]
+            handles.append(Line2D([], [], color=look["colour"], ls=dash, marker=marker, ms=4, label=row["label"]))
     columns = 2 if max(len(row["label"]) for row in rows) < 26 else 1
     figure.legend(handles=handles, loc=place, ncols=columns, frameon=False, fontsize=9)
 
@@ -285,24 +287,56 @@ def _number(column: str) -> float | None:
     return float(found[1].replace(",", "")) if found else None
 
 
-def _inline(svg: str, table: Mapping[str, Any]) -> str:
+def _inline(svg: str, table: Mapping[str, Any], prefix: str) -> str:
     """The SVG element alone, with a name, ids that no other picture has, and no more digits than a screen shows."""
     svg = svg[svg.index("<svg") :]
     for pattern, replacement in _SHORTER:
         svg = re.sub(pattern, replacement, svg, flags=re.DOTALL)
     svg = re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), svg)
-    own = re.sub(r"\W+", "-", table["id"])
-    svg = re.sub(r'\bid="', f'id="{own}-', svg)
-    svg = svg.replace("url(#", f"url(#{own}-").replace('xlink:href="#', f'href="#{own}-')
+    for number, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))):
+        svg = svg.replace(f'id="{name}"', f'id="{prefix}-{number}"').replace(
+            f'xlink:href="#{name}"', f'href="#{prefix}-{number}"'
+        )
+        svg = svg.replace(f"url(#{name})", f"url(#{prefix}-{number})")
     box = re.search(r'viewBox="[^"]+"', svg)
     assert box is not None  # matplotlib always writes one
     name = f'role="img" aria-label="{escape(table["title"], quote=True)}"'
     svg = re.sub(r"<svg[^>]*>", f'<svg xmlns="http://www.w3.org/2000/svg" {box[0]} {name}>', svg, count=1)
     svg = svg.replace(INK, "currentColor").replace(LINE, "var(--line)")
-    svg = re.sub(r"\s*\n\s*", " ", svg).replace("> <", "><").strip()
-    return re.sub(r'(?<=[\d"]) ?([MLCQz]) ?(?=[\d"-])', r"\1", svg).replace("; ", ";")
+    svg = re.sub(r"\s*\n\s*", " ", svg)
+    if "<g " not in svg:  # groups without anything to say
+        svg = svg.replace("<g>", "").replace("</g>", "")
+    svg = re.sub(r"> +<", "><", svg).strip().replace("; ", ";")
+    svg = re.sub(r'(?<=[\d"]) ?([MLCQz]) ?(?=[\d"-])', r"\1", svg)
+    grid = re.findall(rf'<path {_PATH} (style="[^"]*var\(--line\)[^"]*")/>', svg)
+    if grid:  # below everything, so that it may come first, as one path
+        svg = re.sub(r'<path d="[^"]*" style="[^"]*var\(--line\)[^"]*"/>', "", svg)
+        whole = f'<path d="{"".join(path.strip() for path, _ in grid)}" {grid[0][1]}/>'
+        svg = re.sub(r"(<svg[^>]*>)", rf"\1{whole}", svg, count=1)
+    svg = re.sub(_DOTS, _dots_as_path, svg)
+    # One path for neighbours that look alike, such as the bars of a row.
+    return re.sub(
+        r'(?:<path d="[^"]*" (style="[^"]*")/>)(?:<path d="[^"]*" \1/>)+',
+        lambda found: f'<path d="{"".join(path.strip() for path in re.findall(_PATH, found[0]))}" {found[1]}/>',
+        svg,
+    )
 
 
+def _dots_as_path(found: re.Match[str]) -> str:
+    """Round marks of a row as one path: lines of no length with round ends."""
+    places = re.findall(r'x="([^"]+)" y="([^"]+)"', found["uses"])
+    colour = re.search(r"#[0-9a-f]{6}", found["uses"])
+    dots = "".join(f"M{x} {y}h0" for x, y in places)
+    style = f"fill:none;stroke:{colour[0] if colour else 'currentColor'};stroke-width:{2 * float(found['radius'])};stroke-linecap:round"
+    return f'<path d="{dots}" style="{style}"/>'
+
+
+_PATH = r'd="([^"]*)"'
+# A round mark (the only one with curves) and the places where it stands.
+_DOTS = re.compile(
+    r'<defs><path id="(?P<name>[^"]+)" d="M0 (?P<radius>[\d.]+)C[^"]*"(?: style="[^"]*")?/></defs>'
+    r'(?P<uses>(?:<use href="#(?P=name)" x="[^"]+" y="[^"]+"(?: style="[^"]*")?/>)+)'
+)
 # What matplotlib writes and a page does not need.
 _SHORTER = (
     (r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", ""),

@@ -32,7 +32,10 @@ def write_report(folder: Path, sections: Sequence[Mapping[str, Any]], facts: Map
     """
     report = content_of(folder, sections, facts)
     written = {
-        "json": (folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False) + "\n"),
+        "json": (
+            folder / "report.json",
+            json.dumps(report, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n",
+        ),
         "md": (folder / "report.md", markdown(report, "en")),
         "md_zh": (folder / "report.zh.md", markdown(report, "zh")),
         "html": (folder / "report.html", page(report)),

@@ -17,29 +17,34 @@ NUMBER = re.compile(r"\d(?:[\d,]*\d)?(?:\.\d+)?")
 
 
 class Reader(HTMLParser):
-    """Texts of a page outside of style sheets and pictures, its `<data>` elements, and all attributes."""
+    """Texts of a page outside of style sheets and pictures, the cells of tables that name theirs, and all attributes."""
 
     def __init__(self):
         super().__init__()
-        self.texts, self.data, self.tags, self.in_svg, self.in_style, self.value = [], [], [], 0, 0, None
+        self.texts, self.tags, self.inside, self.tables, self.row = [], [], [], {}, None
 
     def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        self.in_svg += tag == "svg"
-        self.in_style += tag == "style"
-        if tag == "data":
-            self.value = dict(attributes)["value"]
+        attributes = dict(attributes)
+        self.tags.append((tag, attributes))
+        if tag in ("svg", "style", "table", "td", "tbody"):
+            self.inside.append(tag)
+        if tag == "table":
+            self.row = self.tables.setdefault(attributes["data-id"], []) if "data-id" in attributes else None
+        if self.row is not None and tag == "tr" and "tbody" in self.inside:
+            self.row.append([])
+        if self.row is not None and tag == "td":
+            self.row[-1].append("")
 
     def handle_endtag(self, tag):
-        self.in_svg -= tag == "svg"
-        self.in_style -= tag == "style"
-        if tag == "data":
-            self.value = None
+        if self.inside and self.inside[-1] == tag:
+            self.inside.pop()
+        if tag == "table":
+            self.row = None
 
     def handle_data(self, text):
-        if self.value is not None:
-            self.data.append((self.value, text))
-        elif not self.in_svg and not self.in_style:
+        if self.row is not None and "td" in self.inside:
+            self.row[-1][-1] += text
+        elif not {"svg", "style"} & set(self.inside):
             self.texts.append(text)
 
 
@@ -66,28 +71,50 @@ def leaves(value):
         yield value
 
 
-def test_every_number_on_the_page_is_in_the_json(made):
+def number_of(text):
+    return float(text.replace(",", "").replace("−", "-"))
+
+
+def agrees(text, value):
+    """Whether a written number is a value, rounded to the digits it is written with."""
+    digits = len(text.partition(".")[2])
+    return abs(number_of(text) - value) <= 0.5 * 10**-digits + 1e-9 * abs(value)
+
+
+def test_every_cell_of_a_table_is_that_of_the_json(made):
+    report, _, reader = made
+    cells = 0
+    for table in (table for section in report["sections"] for table in section["tables"]):
+        rows = reader.tables.pop(table["id"])
+        for row, shown in zip(table["rows"], rows, strict=True):
+            for column, text in zip(table["columns"], shown, strict=True):
+                found = row["values"][column]
+                numbers = re.findall(r"−?" + NUMBER.pattern, text)
+                wanted = [found["value"], *(found["interval"] or [])]
+                assert len(numbers) == len(wanted)
+                assert all(agrees(number, value) for number, value in zip(numbers, wanted, strict=True))
+                cells += 1
+    assert cells > 30 and not reader.tables
+
+
+def test_every_other_number_on_the_page_is_in_the_json(made):
     report, _, reader = made
     found = list(leaves(report))
-    numbers = {float(one) for one in found if isinstance(one, int | float)}
-    assert len(reader.data) > 30
-    for value, shown in reader.data:
-        assert float(value) in numbers
-        assert any(written(float(value), digits) == shown for digits in (None, 0, 1, 2, 3))
-    rounded = {written(number, digits).lstrip("−") for number in numbers for digits in (None, 0, 1, 2, 3)}
-    in_words = (
-        rounded | set(NUMBER.findall(" ".join(map(str, found)))) | set(NUMBER.findall(json.dumps(texts("page"))))
-    )
-    assert [one for text in reader.texts for one in NUMBER.findall(text) if one not in in_words] == []
+    values = [float(one) for one in found if isinstance(one, int | float)]
+    in_words = set(NUMBER.findall(" ".join(map(str, found)) + json.dumps(texts("page"))))
+    loose = {one for text in reader.texts for one in NUMBER.findall(text)} - in_words
+    counted = {str(sum(each["p_holm"] < 0.05 for each in section["tests"])) for section in report["sections"]}
+    counted |= {str(len(section["tests"])) for section in report["sections"]}
+    assert [one for one in loose - counted if not any(agrees(one, abs(value)) for value in values)] == []
 
 
-def test_every_value_of_the_json_is_on_the_page(made):
-    report, _, reader = made
-    shown = {float(value) for value, _ in reader.data}
-    for section in report["sections"]:
-        for table in section["tables"]:
-            for row in table["rows"]:
-                assert {value["value"] for value in row["values"].values()} <= shown
+def test_a_figure_typed_by_hand_would_be_found(made):
+    report, html, _ = made
+    value = written(report["sections"][0]["tables"][0]["rows"][0]["values"]["WikiGold"]["value"], 1)
+    reader = Reader()
+    reader.feed(html.replace(f">{value} ", ">99.9 ", 1))
+    with pytest.raises(AssertionError):
+        test_every_cell_of_a_table_is_that_of_the_json((report, html, reader))
 
 
 def test_nothing_is_loaded_and_no_script_runs(made):
