@@ -5,7 +5,8 @@ A cell is one experiment for one contender, task, seed, ...; it takes seconds an
 
     NAME, TITLE     name of its cells, title of its section
     VERSION         (may be left out) an int, raised when its results change their meaning
-    SECONDS         (may be left out) of a cell, quick and full, for the estimate before any is measured
+    SECONDS         (may be left out) of a cell, quick and full or None, for the estimate before any is measured here
+    EXCLUSIVE       (may be left out) True: timings, computed last and by one process at a time
     cells(settings, names) -> list[Cell]          without loading a model; what cannot be run goes to settings.missing
     run(cell, context) -> dict                    JSON values; context is hf_elmo.compare.running.Context
     summarize(results, settings) -> Section       results: list[tuple[Cell, dict]]; tables for the report, see `figure`

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from transformers.utils import logging
 
-from hf_elmo.compare.contenders import COPY
 from hf_elmo.compare.task_probe import Budget, bucketed_batches, last_loss
 from hf_elmo.finetune.models import load_config_and_tokenizer, load_model
 from hf_elmo.finetune.optimization import optimizer_grouped_parameters
@@ -52,7 +51,7 @@ def fine_tune(
         ValueError: the loss is not finite.
     """
     torch.manual_seed(seed)
-    arguments = ModelArguments(model=spec.removeprefix(COPY))
+    arguments = ModelArguments(model=spec)
     task = TASK_CLASSES[kind](DataArguments(task=kind, max_length=LONGEST, doc_stride=STRIDE), train)
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()

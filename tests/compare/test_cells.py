@@ -172,6 +172,25 @@ def test_several_processes_share_the_cells(tmp_path, context):
     assert computed(tmp_path) == {str(number): 1 for number in range(12)}
 
 
+def test_timings_come_last_and_alone(tmp_path, context):
+    jobs, store = trial(tmp_path, count=8, seconds=0.03), Store(tmp_path)
+    running = tmp_path / "running"
+
+    def run(cell, context):
+        running.touch(exist_ok=False)  # fails if another process is at a timing, too
+        time.sleep(0.05)
+        running.unlink()
+        assert sum(store.done(job.cell) for job in jobs[3:]) == 5
+        return {}
+
+    timings = [Job(SimpleNamespace(run=run, EXCLUSIVE=True), job.cell, "print") for job in jobs[:3]]
+    mixed = [*timings, *jobs[3:]]
+    child = in_child(lambda: run_jobs(mixed, store, context))
+    outcome = run_jobs(mixed, store, context)
+    os.waitpid(child, 0)
+    assert not outcome.failed and all(store.done(job.cell, "print") for job in mixed)
+
+
 def test_time_left_is_that_of_cells_like_the_open_ones(tmp_path):
     store = Store(tmp_path)
     cells = [cell_of(task=t, contender=c, seed=s) for t in "ab" for c in ("x", "y") for s in (1, 2)]
