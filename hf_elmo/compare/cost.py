@@ -7,7 +7,7 @@ nothing of the comparison beside them.
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,6 @@ RUNS = (2, 5)  # quick, full: timed runs of each, after one to warm up
 MANY_WORDS = 16_384  # of a timed batch; more of them are timed as often as in a quick comparison
 TRAINING = {"quick": (8, 64), "full": (32, 64)}  # sentences, and words of each
 LONGEST_MEASURED = (128, 512)  # quick, full: words of the longest sentence whose operations torch counts
-BERT_BASE = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12}
 PLANTED = ("shuffled:", "copy:")
 
 
@@ -154,7 +153,7 @@ def published() -> dict[str, Any]:
         found[f"ELMo {name}, LSTM alone"] = flops.count_elmo(config, length + 2, work)["LSTM"]
     from transformers import BertConfig
 
-    found["BERT base, one piece for a word"] = sum(flops.count_bert(BertConfig(**BERT_BASE), [length + 2]).values())
+    found["BERT base, one piece for a word"] = sum(flops.count_bert(BertConfig(), [length + 2]).values())
     return {"words": length, "operations": found}
 
 
@@ -173,12 +172,12 @@ def speed(contenders: Sequence[Any], sentences: list[list[str]], context: Any) -
     peaks = {each.name: peak_of(each, prepared[each.name]) for each in contenders}
     runs = context.settings.choose(*RUNS) if words <= MANY_WORDS else RUNS[0]
     making = alternate(
-        {each.name: (lambda each=each: cost_sides.prepare(each, sentences)) for each in contenders},
+        {each.name: partial(cost_sides.prepare, each, sentences) for each in contenders},
         runs,
         clock_threads,
     )
     running = alternate(
-        {each.name: (lambda each=each: cost_sides.encode(each, prepared[each.name])) for each in contenders},
+        {each.name: partial(cost_sides.encode, each, prepared[each.name]) for each in contenders},
         runs,
         clock_threads,
     )
@@ -210,9 +209,9 @@ def peak_of(contender: Any, batches: Sequence[dict[str, torch.Tensor]]) -> float
     if torch.device(contender.device).type == "cuda":
         torch.cuda.synchronize(contender.device)
         torch.cuda.reset_peak_memory_stats(contender.device)
-        before = torch.cuda.memory_allocated(contender.device)
+        allocated = torch.cuda.memory_allocated(contender.device)
         cost_sides.encode(contender, batches)
-        return (torch.cuda.max_memory_allocated(contender.device) - before) / 1e6
+        return (torch.cuda.max_memory_allocated(contender.device) - allocated) / 1e6
     memory._reset_peak()
     before = memory._resident_mb("VmRSS")
     cost_sides.encode(contender, batches)

@@ -24,7 +24,7 @@ BAR = 0.145  # inches
 LETTERS = 24  # of a line of a name beside bars
 RADAR_LETTERS = 13  # beside a radar
 MOST_BARS = 6  # rows drawn as bars; more of them are points on a line
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters as letters: small, searchable, read aloud
     "font.family": "sans-serif",
     "font.size": 9.5,
@@ -153,8 +153,8 @@ def _bars(figure, table, rows, columns, looks) -> None:
             alike = [(place, row, column) for place, row, column, look in shown if look is looks_alike]
             values = [_value(row, column) for _, row, column in alike]
             y = [place + (number - (of_group - 1) / 2) * 0.8 / of_group for place, _, _ in alike]
-            error = list(zip(*(_range(row, column) for _, row, column in alike), strict=True))
-            error = error if any(map(any, error)) else None
+            reach = list(zip(*(_range(row, column) for _, row, column in alike), strict=True))
+            error = reach if any(map(any, reach)) else None
             colour = looks_alike["colour"]
             if as_points:
                 marker = looks_alike["marker"]
