@@ -4,8 +4,9 @@
     python hub_loader.py job.json results.pt
 
 job.json: {"hidden": true where hf_elmo must not be importable, "trust": trust_remote_code or null, "loads": [[auto
-class, repository, revision], ...], "pipelines": [[task, repository, revision], ...], "hurry": true to repeat failed
-requests at once}. Keys of the results are those lists as tuples.
+class, repository, revision], ...], "pipelines": [[task, repository, revision], ...], "push": [[auto class, from
+repository, to repository], ...], done first, "hurry": true to repeat failed requests at once}. Keys of the results are
+those lists as tuples.
 """
 
 import json
@@ -35,6 +36,9 @@ def settings_of(revision: str | None) -> dict:
     return {name: value for name, value in named.items() if value is not None}
 
 
+for auto_class, repository, target in job.get("push", []):
+    for loader in (getattr(transformers, auto_class), transformers.AutoTokenizer):
+        loader.from_pretrained(repository, **settings_of(None)).push_to_hub(target)
 for auto_class, repository, revision in job["loads"]:
     settings = settings_of(revision)
     config = transformers.AutoConfig.from_pretrained(repository, **settings)

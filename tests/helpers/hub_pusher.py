@@ -44,15 +44,23 @@ for auto_class in AUTO_MODELS:
 for task, auto_class in PIPELINES.items():
     results["pipeline", task] = predict(transformers.pipeline(task, model=seen[auto_class], tokenizer=tokenizer))
 
+
+def observe_encoder(revision: str | None) -> None:
+    results["AutoModel", revision] = observe(encoder, tokenizer)
+    extract = transformers.pipeline("feature-extraction", model=encoder, tokenizer=tokenizer)
+    results["pipeline", "AutoModel", revision] = predict(extract)
+
+
 encoder = seen["AutoModel"]
+observe_encoder(None)
 api.create_tag("org/AutoModel", tag="v1")
 results["commit"] = api.model_info("org/AutoModel").sha
 shake(encoder).push_to_hub("org/AutoModel", revision="next")
-results["AutoModel", "next"] = observe(encoder, tokenizer)
+observe_encoder("next")
 shake(encoder).push_to_hub("org/AutoModel", create_pr=True)
-results["AutoModel", "refs/pr/1"] = observe(encoder, tokenizer)
+observe_encoder("refs/pr/1")
 shake(encoder).push_to_hub("org/AutoModel", commit_message="Better weights", tags=["mine"])
-results["AutoModel", "main"] = observe(encoder, tokenizer)
+observe_encoder("main")
 
 words = [["Anna", "sat", "by", "the", "bank"], ["She", "paid", "the", "bank", "."]]
 data = [{**tokenizer(row, is_split_into_words=True), "labels": [-100, 1, 0, 0, 0, 2, -100]} for row in words * 4]

@@ -11,7 +11,7 @@ import yaml
 from hub_cards import check_card, metadata_of
 from hub_discussions import DiscussionRoutes, hub_routes
 from hub_http import Answer, Connection, Routes
-from hub_repos import Commit, File, HubRepo, Refusal, apply, goes_to_lfs
+from hub_repos import File, HubRepo, Refusal, apply, goes_to_lfs
 
 storage_routes = Routes()
 API = r"/api/(models|datasets|spaces)/([^/]+/[^/]+)"
@@ -139,7 +139,7 @@ class HubHandler(DiscussionRoutes, Connection):
                     "path": above,
                 }
             if deep or len(parts) == 1:
-                rows[path] = _row(path, file, commit)
+                rows[path] = _row(path, file)
         if under and not rows:
             raise Refusal(404, f"{folder} does not exist on revision {revision}", "EntryNotFound")
         listed = list(rows.values())
@@ -159,7 +159,7 @@ class HubHandler(DiscussionRoutes, Connection):
             paths = json.loads(self.body)["paths"]
         else:
             paths = parse_qs(self.body.decode()).get("paths", [])
-        return Answer.json([_row(path, commit.files[path], commit) for path in paths if path in commit.files])
+        return Answer.json([_row(path, commit.files[path]) for path in paths if path in commit.files])
 
     @hub_routes.add("GET", API + r"/commits/([^/]+)")
     def commits(self, kind, name, revision) -> Answer:
@@ -360,6 +360,6 @@ def _blob(file: File) -> dict:
     return told | ({"lfs": {"sha256": file.sha256, **_lfs(file)}} if file.lfs else {})
 
 
-def _row(path: str, file: File, commit: Commit) -> dict:
+def _row(path: str, file: File) -> dict:
     told = {"type": "file", "oid": file.blob_id, "size": file.size, "path": path}
     return told | ({"lfs": {"oid": file.sha256, **_lfs(file)}} if file.lfs else {})

@@ -71,11 +71,21 @@ def load_elsewhere():
     """`load_elsewhere(hub, home, loads, pipelines, ...)`: results of hub_loader.py and what it said."""
 
     def load(
-        hub: HubServer, home: Path, loads=(), pipelines=(), *, hidden=True, trust=True, offline=False, hurry=False
+        hub: HubServer,
+        home: Path,
+        loads=(),
+        pipelines=(),
+        *,
+        push=(),
+        hidden=True,
+        trust=True,
+        offline=False,
+        hurry=False,
     ) -> tuple[dict, str]:
-        environment = hub.environment(home, offline=offline, **({} if hidden else {"PYTHONPATH": str(ROOT)}))
+        token = hub.anna if push else None
+        environment = hub.environment(home, token, offline=offline, **({} if hidden else {"PYTHONPATH": str(ROOT)}))
         home.mkdir(exist_ok=True)
-        job = {"hidden": hidden, "trust": trust, "loads": loads, "pipelines": pipelines, "hurry": hurry}
+        job = {"hidden": hidden, "trust": trust, "loads": loads, "pipelines": pipelines, "push": push, "hurry": hurry}
         (home / "job.json").write_text(json.dumps(job))
         said = run([str(HELPERS / "hub_loader.py"), "job.json", "results.pt"], home, environment)
         return torch.load(home / "results.pt", weights_only=True), said

@@ -85,7 +85,7 @@ def test_without_hf_elmo_by_the_flag(pushed, load_elsewhere, tmp_path):
     assert len(pushes) == 3
     loads += [["AutoModelForTokenClassification", "org/trained", commit] for commit in (None, *pushes)]
     pipelines = [[task, f"org/{auto_class}", "main"] for task, auto_class in PIPELINES.items() if "For" in auto_class]
-    pipelines += [["feature-extraction", "org/AutoModel", "v1"]]
+    pipelines += [["feature-extraction", "org/AutoModel", revision] for revision in revisions]
     results, _ = load_elsewhere(pushed.hub, tmp_path / "home", loads, pipelines)
     for auto_class, repository, revision in loads:
         got = results[auto_class, repository, revision]
@@ -95,7 +95,22 @@ def test_without_hf_elmo_by_the_flag(pushed, load_elsewhere, tmp_path):
             check(got, pushed.seen[key], (repository, revision))
         assert got["modules"] == ["transformers_modules"] * 3 and not any(got["told"].values()), got["told"]
     for task, repository, revision in pipelines:
-        assert results[task, repository, revision] == pushed.seen["pipeline", task], task
+        key = revisions[revision] if repository == "org/AutoModel" else (task,)
+        assert results[task, repository, revision] == pushed.seen[("pipeline", *key)], (task, revision)
+
+
+@pytest.mark.slow
+def test_push_of_what_was_loaded_without_hf_elmo(pushed, load_elsewhere, tmp_path):
+    """Code, card and weights travel on from machine to machine."""
+    head = "AutoModelForTokenClassification"
+    job = {"push": [[head, f"org/{head}", "org/again"]], "loads": [[head, "org/again", None]]}
+    results, _ = load_elsewhere(pushed.hub, tmp_path / "home", **job)
+    check(results[head, "org/again", None], pushed.seen[head, None], head)
+    first, again = pushed.hub.files(f"org/{head}"), pushed.hub.files("org/again")
+    assert code_of(again) == code_of(first) and all(again[path] == first[path] for path in code_of(first))
+    assert first["README.md"].decode().replace(f"org/{head}", "org/again").replace(f"# {head}", "# again") == (
+        again["README.md"].decode()
+    )
 
 
 @pytest.mark.slow
