@@ -80,6 +80,19 @@ def test_words_of_the_vocabulary_alone_have_the_vectors_they_have_among_all(algo
         np.testing.assert_array_equal(vector, everything[word])
 
 
+def test_a_vocabulary_without_a_trained_word_leaves_nothing(corpus, tmp_path):
+    pytest.importorskip("gensim")
+    (tmp_path / "vocab.txt").write_text("<S>\n</S>\n<UNK>\nunheard-of\n")
+    (tmp_path / "text.txt").write_text("river bank\n" * 9)
+    settings = {"documents": "line", "sentences": "lines", "splitting": "whitespace", "say": lambda line: None}
+    prepare(tmp_path / "text.txt", tmp_path / "prepared", vocabulary=tmp_path / "vocab.txt", **settings)
+    with pytest.raises(ValueError, match="no trained word is in the vocabulary of the corpus; train without"):
+        train_static_vectors(
+            TokenShards.open(tmp_path / "prepared"), tmp_path / "v.txt", **QUICK, vocabulary_only=True
+        )
+    assert not list(tmp_path.glob("*v.txt*"))
+
+
 def test_another_algorithm_is_refused(corpus, tmp_path):
     with pytest.raises(ValueError, match="^algorithm is 'glove'; there are word2vec, fasttext$"):
         train_static_vectors(TokenShards.open(corpus), tmp_path / "v.txt", algorithm="glove")
