@@ -31,7 +31,7 @@ TITLE = "Robustness: the same words written otherwise"
 VERSION = 1
 LABELS, VECTORS = "labels", "vectors"
 # Dev sentences of each task: quick (0: not at all), full. Reviews are long.
-DEV_SENTENCES = {"ud_ewt": (100, 500), "snips": (100, 500), "mr": (0, 300)}
+DEV_SENTENCES = {"ud_ewt": (80, 500), "snips": (80, 500), "mr": (0, 300)}
 CONTEXT_SENTENCES = (40, 150)
 WORST = 2  # sentences kept of each transformation at full strength
 LONGEST_SHOWN = 30  # words of such a sentence

@@ -185,7 +185,10 @@ def _score_table(task: str, scores: list[Scores], results: Results, strength: in
 
 
 def _tests(task: str, scores: list[Scores]) -> list[dict[str, Any]]:
-    """Whether two contenders lose differently where all words that can change do: over all, and by family."""
+    """Whether two contenders lose differently where all words that can change do: over all, and by family.
+
+    As in `quality`, a difference counts if the test over sentences finds it and each seed has it with the same sign.
+    """
     found: list[dict[str, Any]] = []
     groups = {"all": list(TRANSFORMATIONS)}
     groups |= {family: [name for name, one in TRANSFORMATIONS.items() if one.family == family] for family in FAMILIES}
@@ -193,13 +196,16 @@ def _tests(task: str, scores: list[Scores]) -> list[dict[str, Any]]:
         if a.digest != b.digest or a.clean.shape != b.clean.shape:
             continue  # other samples, or a seed is not there yet
         for group, names in groups.items():
-            outcome = paired_test(a.lost(names, 3), b.lost(names, 3))
+            lost = a.lost(names, 3), b.lost(names, 3)
+            of_seeds = (lost[0] - lost[1]).mean(axis=1)
+            same_sign = bool((of_seeds > 0).all() or (of_seeds < 0).all())
+            outcome = {**paired_test(*lost), "same_sign": same_sign}
             where = {"table": f"robustness-{task}-loss", "column": group}
             cells = [*a.cells, *b.cells]
             found.append({**where, "a": a.contender, "b": b.contender, **outcome, "cells": cells})
     for test, adjusted in zip(found, holm([test["p"] for test in found]), strict=True):
         test["p_holm"] = adjusted
-        test["significant"] = adjusted < LEVEL
+        test["significant"] = adjusted < LEVEL and test["same_sign"]
     return found
 
 

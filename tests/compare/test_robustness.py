@@ -97,7 +97,7 @@ def data(tmp_path):
 @pytest.fixture
 def context(data, tmp_path, monkeypatch):
     monkeypatch.setattr("hf_elmo.compare.task_probe.identity", lambda spec: spec)
-    monkeypatch.setitem(robustness.UPDATES, robustness.FROZEN, (40, 40))
+    monkeypatch.setitem(robustness.UPDATES, robustness.FROZEN, (25, 25))
     settings = Settings(output=tmp_path / "out", data=data, quick=True)
     known = {"exact": EXACT, "blind": BLIND, "copy": Planted("copy", EXACT.form)}
     return SimpleNamespace(

@@ -26,7 +26,7 @@ def white(word):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(sentence=words, seed=st.integers())
 def test_words_stay_in_number_and_place(name, sentence, seed):
     transformation = TRANSFORMATIONS[name]
@@ -47,7 +47,7 @@ def test_words_stay_in_number_and_place(name, sentence, seed):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nobody_expects_these_texts(name):
-    for text in strange_texts(80, seed=3, words=100, characters=200):
+    for text in strange_texts(40, seed=3, words=100, characters=200):
         sentence = text.split(" ")
         after = TRANSFORMATIONS[name].apply(sentence, 3, 0)
         assert [bool(word) for word in after] == [bool(word) for word in sentence]
@@ -64,7 +64,7 @@ def test_no_character_becomes_white_space_or_nothing():
 
 
 @pytest.mark.parametrize("name", LETTER_EDITS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(sentence=st.lists(st.text(st.characters(exclude_categories=["L", "M", "Nl", "So"]), max_size=8), max_size=8))
 def test_words_without_letters_survive_edits_of_letters(name, sentence):
     assert TRANSFORMATIONS[name].apply(sentence, 3, 0) == sentence
