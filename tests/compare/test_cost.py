@@ -127,18 +127,20 @@ def test_time_until_a_score_is_read_off_between_runs():
     assert row["label"] == "fast" and row["values"]["95.0 %"]["value"] == pytest.approx(4**0.9)
 
 
-def test_training_runs_are_timed_and_scored(contenders, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "number", [2, pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.slow)]
+)
+def test_training_runs_are_timed_and_scored(number, contenders, monkeypatch, tmp_path):
+    contender = contenders[number]
     sentences = [["The", "actor", "sings", "."], ["A", "cat", "sings", "the", "song", "."]] * 20
     tags = [["DET", "NOUN", "VERB", "PUNCT"], ["DET", "NOUN", "VERB", "DET", "NOUN", "PUNCT"]] * 20
     dataset = Dataset.from_dict({"tokens": sentences, "tags": tags})
     monkeypatch.setattr(cost_time, "read_task", lambda settings, name, split: dataset)
     where = context(contenders)
     where.cache = tmp_path
-    result = cost_time.time_training(contenders[1:], 6, where)
-    assert set(result["runs"]) == {each.name for each in contenders[1:]}
-    for run in result["runs"].values():
-        assert run["seconds"] > 0 and 0 <= run["score"] <= 100
-    assert max(run["score"] for run in result["runs"].values()) > 30  # something was learned
+    run = cost_time.time_training([contender], 30, where)["runs"][contender.name]
+    assert run["seconds"] > 0
+    assert run["score"] > 40  # the commonest tag is at 30
 
 
 def test_an_update_changes_every_part_of_a_model(contenders, monkeypatch):
