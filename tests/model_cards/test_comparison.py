@@ -79,6 +79,16 @@ TABLES = [
         [("e", "elmo-mini-en", [figure(7.0), figure(1.0)]), ("b", "bert-mini-en", [figure(5.0), figure(0.0)])],
         columns=("UD EWT", "GUM"),
     ),
+    table(
+        "times",
+        [
+            ("e1", "elmo-mini-en", [figure(3.0)]),
+            ("e2", "elmo-mini-en", [figure(2.0)]),
+            ("b1", "bert-mini-en", [figure(4.0)]),
+            ("b2", "bert-mini-en", [figure(5.0)]),
+        ],
+        higher=False,
+    ),
     two("noise", figure(7.0), figure(1.0), columns=("unchanged",)),
     two("kinds", figure(7.0), figure(1.0), columns=tuple("abcdefg")),
 ]
@@ -107,6 +117,7 @@ def test_each_table_that_ranks_both_gives_a_row(results):
         "Title seconds: F1 (elmo-mini-en, bert-mini-en)": "elmo",
         "Title close: F1 (elmo-mini-en, bert-mini-en)": "none",
         "Title layers: all (best row of each: elmo, layer 2, bert, layer 4)": "none",
+        "Title times: F1 (best row of each: e2, b1)": "elmo",
         "Title lengths: 8 (e, b)": "elmo",
         "Title tasks: UD EWT (e, b)": "elmo",
         "Title tasks: GUM (e, b)": "elmo",
@@ -126,7 +137,7 @@ def test_each_table_that_ranks_both_gives_a_row(results):
 
 def test_without_a_report_the_benchmarks_speak_alone(results, plain_results):
     with_report, without = comparison_rows(results), comparison_rows(plain_results)
-    assert len(without) == 7 and [row.question for row in with_report[10:]] == [row.question for row in without]
+    assert len(without) == 7 and [row.question for row in with_report[11:]] == [row.question for row in without]
     assert claims(plain_results) == [] and "Claims, and what was measured" not in render_card(
         "original", results=plain_results
     )

@@ -51,6 +51,7 @@ def test_a_number_typed_into_a_template_is_found(tmp_path, monkeypatch):
         ("错误率 12 %", ["12"]),
         (f"{BEGIN}92.4{END} and {BEGIN}1,504{END}", []),
         (f"{BEGIN}92{END}4", ["4"]),
+        (f"{BEGIN}1{END} and 5 and {BEGIN}2{END}", ["5"]),
         ("in 2018, on 2026-11-26.", []),
         ("2018.5 and 12018 and 1799", ["2018.5", "12018", "1799"]),
         ("CoNLL-2003, SQuAD 1.1, W-NUT 17, UTF-8, float32, a GTX 1080", []),
