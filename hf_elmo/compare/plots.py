@@ -20,14 +20,14 @@ HATCHES = ("", "////", "....", "xxxx")
 MARKERS = ("o", "s", "^", "D", "v")
 INK, LINE = "#010203", "#040506"  # stand for colours of the page, put in afterwards
 WIDTH = 4.9  # inches: 353 units of the picture, about the pixels of a phone
-BAR = 0.145  # inches
+BAR = 0.155  # inches
 LETTERS = 24  # of a line of a name beside bars
 RADAR_LETTERS = 13  # beside a radar
 MOST_BARS = 6  # rows drawn as bars; more of them are points on a line
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters as letters: small, searchable, read aloud
     "font.family": "sans-serif",
-    "font.size": 9.5,
+    "font.size": 10.5,
     "axes.titlesize": 10,
     "hatch.linewidth": 0.5,
     "text.color": INK,
@@ -255,11 +255,11 @@ def _radar(figure, table, rows, columns, looks) -> None:
         across = math.sin(angle)
         side_of = "center" if abs(across) < 0.15 else "left" if across > 0 else "right"
         lines = textwrap.fill(name, RADAR_LETTERS)
-        axes.text(angle, least + (edge - least) * 1.06, lines, ha=side_of, va="center", fontsize=8, linespacing=0.9)
-    axes.tick_params(axis="y", labelsize=7)
+        axes.text(angle, least + (edge - least) * 1.06, lines, ha=side_of, va="center", fontsize=9, linespacing=0.9)
+    axes.tick_params(axis="y", labelsize=8)
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.spines["polar"].set_visible(False)
-    figure.text(0.5, (legend + 0.02) / height, table["unit"], ha="center", va="bottom", fontsize=9)
+    figure.text(0.5, (legend + 0.02) / height, table["unit"], ha="center", va="bottom", fontsize=10)
     _legend(figure, rows, looks, "radar", place="lower center")
 
 
@@ -278,7 +278,7 @@ def _legend(figure, rows, looks, kind: str, place: str = "outside lower center")
             marker = "none" if kind == "radar" else look["marker"]
             handles.append(Line2D([], [], color=look["colour"], ls=dash, marker=marker, ms=4, label=row["label"]))
     columns = 2 if max(len(row["label"]) for row in rows) < 26 else 1
-    figure.legend(handles=handles, loc=place, ncols=columns, frameon=False, fontsize=9)
+    figure.legend(handles=handles, loc=place, ncols=columns, frameon=False, fontsize=10)
 
 
 def _number(column: str) -> float | None:
