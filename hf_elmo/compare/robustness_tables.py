@@ -185,7 +185,8 @@ def _score_table(task: str, scores: list[Scores], results: Results, strength: in
 
 
 def _tests(task: str, scores: list[Scores]) -> list[dict[str, Any]]:
-    """Whether two contenders lose differently where all words that can change do: over all, and by family.
+    """Whether two contenders lose differently where all words that can change do, over all and by family, and keep
+    different scores.
 
     As in `quality`, a difference counts if the test over sentences finds it and each seed has it with the same sign.
     """
@@ -195,14 +196,23 @@ def _tests(task: str, scores: list[Scores]) -> list[dict[str, Any]]:
     for a, b in combinations(scores, 2):
         if a.digest != b.digest or a.clean.shape != b.clean.shape:
             continue  # other samples, or a seed is not there yet
-        for group, names in groups.items():
-            lost = a.lost(names, 3), b.lost(names, 3)
-            of_seeds = (lost[0] - lost[1]).mean(axis=1)
-            same_sign = bool((of_seeds > 0).all() or (of_seeds < 0).all())
-            outcome = {**paired_test(*lost), "same_sign": same_sign}
-            where = {"table": f"robustness-{task}-loss", "column": group}
-            cells = [*a.cells, *b.cells]
-            found.append({**where, "a": a.contender, "b": b.contender, **outcome, "cells": cells})
+        everything = list(TRANSFORMATIONS)
+        compared = {("-loss", group): (a.lost(names, 3), b.lost(names, 3)) for group, names in groups.items()}
+        # Who has little to lose loses little: the score that is left is compared too.
+        compared["", "mean of all"] = (a.clean - a.lost(everything, 3), b.clean - b.lost(everything, 3))
+        for (table, column), items in compared.items():
+            of_seeds = (items[0] - items[1]).mean(axis=1)
+            found.append(
+                {
+                    "table": f"robustness-{task}{table}",
+                    "column": column,
+                    "a": a.contender,
+                    "b": b.contender,
+                    **paired_test(*items),
+                    "same_sign": bool((of_seeds > 0).all() or (of_seeds < 0).all()),
+                    "cells": [*a.cells, *b.cells],
+                }
+            )
     for test, adjusted in zip(found, holm([test["p"] for test in found]), strict=True):
         test["p_holm"] = adjusted
         test["significant"] = adjusted < LEVEL and test["same_sign"]

@@ -157,6 +157,10 @@ def test_a_planted_difference_is_found_and_a_copy_is_none(context):
     tests = {(test["a"], test["b"], test["column"]): test for test in section["tests"]}
     assert tests["exact", "blind", "all"]["significant"] and tests["exact", "blind", "all"]["difference"] > 10
     assert tests["exact", "blind", "case"]["significant"]
+    kept = tests["exact", "blind", "mean of all"]
+    clean = [robustness.unpack_counts(result["clean"]).mean() for _, result in results[:2]]
+    lost = tests["exact", "blind", "all"]["difference"]
+    assert kept["significant"] and kept["difference"] == pytest.approx(100 * (clean[0] - clean[1]) / 5 - lost)
     for (a, b, _), test in tests.items():
         if (a, b) == ("exact", "copy"):
             assert test["difference"] == 0 and test["p_holm"] == 1 and not test["significant"]
