@@ -14,6 +14,7 @@ SENTIMENT = "MR"  # how its column begins
 FROZEN = "frozen"
 MEASURED = "measured"  # operations beside those counted, which are the same
 SHORT = 128  # words of a sentence
+FAR = 10  # words between subject and verb
 FEW = 0.1  # of the examples
 MOST_LINES, MOST_TRAINING_LINES, MOST_SECONDS = 12, 30, 60
 COSTS = ("cost-flops", "cost-encoder", "cost-memory")
@@ -74,7 +75,11 @@ def training_cost(figures: Figures) -> Iterator[Comparison]:
 
 
 def long_distance(figures: Figures) -> Iterator[Comparison]:
-    yield from figures.kinds_between("agreement-distance", "bert", "elmo", lambda column: number_of(column) >= 1)
+    for table in figures.tables("agreement-distance"):
+        nearest, farthest = min(table["columns"], key=number_of), max(table["columns"], key=number_of)
+        for row in figures.rows(table, "elmo"):
+            yield from figures.along(table, row, nearest, farthest)
+    yield from figures.kinds_between("agreement-distance", "bert", "elmo", lambda column: number_of(column) >= FAR)
 
 
 def both_sides(figures: Figures) -> Iterator[Comparison]:

@@ -137,6 +137,23 @@ class Figures:
             tuple((table["id"], row["label"], column) for row in (claimed, other)),
         )
 
+    def along(self, table: Table, row: Row, claimed: str, other: str) -> Iterator[Comparison]:
+        """The comparison of a row's figure in one column with that in another, by their intervals."""
+        first, second = row["values"].get(claimed), row["values"].get(other)
+        if first is None or second is None or table["higher_is_better"] is None:
+            return
+        apart = bool(first["interval"] and second["interval"]) and not _meet(first["interval"], second["interval"])
+        ahead = (first["value"] > second["value"]) == table["higher_is_better"]
+        yield Comparison(
+            measure_of(table, f"{claimed} / {other}"),
+            {"label": f"{row['label']}, {claimed}", "value": first["value"], "cells": first["cells"]},
+            {"label": f"{row['label']}, {other}", "value": second["value"], "cells": second["cells"]},
+            None,
+            "intervals",
+            "open" if not apart else "for" if ahead else "against",
+            ((table["id"], row["label"], claimed), (table["id"], row["label"], other)),
+        )
+
     def kinds_between(
         self,
         prefix: str,

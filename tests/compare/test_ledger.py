@@ -37,6 +37,15 @@ def layers(name, column, floor, lstm, static):
     return table(name, [column], rows)
 
 
+def falling(name, near, far, bert):
+    """ELMo right at two distances, BERT the same at both."""
+    rows = [
+        row("elmo", {"0": near, "12": far}, ["c"], spread=0.5),
+        row("bert", {"0": bert, "12": bert}, ["c"], spread=0.5),
+    ]
+    return table(name, ["0", "12"], rows)
+
+
 # claim -> tables that speak for it, and tables that speak against it
 PLANTED = {
     "context-sensitive": [[layers("polysemy-auc", "own", 50, up, 50)] for up in (70, 40)],
