@@ -71,10 +71,16 @@ def test_code_files_are_listed_as_they_travel(tmp_path):
         path.name: (str(path.stat().st_size), hashlib.sha256(path.read_bytes()).hexdigest())
         for path in tmp_path.glob("*.py")
     }
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    for name in ("config.json", *expected):
+        (changed / name).write_bytes((tmp_path / name).read_bytes())
+    (changed / "crf.py").write_bytes(b"# mine\n")
+    mine = {"crf.py": ("7", hashlib.sha256(b"# mine\n").hexdigest())}
     row = re.compile(r"^\| `(\w+\.py)` \| (\d+) \| `([0-9a-f]{64})` \|", re.MULTILINE)
-    for folder in (None, tmp_path):
+    for folder, told in ((None, expected), (tmp_path, expected), (changed, expected | mine)):
         found = {name: (size, digest) for name, size, digest in row.findall(render_card("original", folder=folder))}
-        assert found == expected
+        assert found == told
 
 
 @pytest.mark.parametrize("name", ["elmo-mini-en", "bert-mini-en"])
