@@ -65,9 +65,7 @@ PLANTED = {
         for lines, seconds in ((9, 7), (40, 90))
     ],
     "training-cost": [[by_kind("cost-training", ["pretraining"], elmo=100, bert=other)] for other in (200, 50)],
-    "long-distance": [
-        [by_kind("agreement-distance-plain", ["0", "1", "4"], elmo=60, bert=other)] for other in (90, 50)
-    ],
+    "long-distance": [[falling("agreement-distance-plain", near, 60, bert)] for near, bert in ((90, 80), (50, 40))],
     "both-sides": [[by_kind("blimp", ["overall"], elmo=60, bert=other)] for other in (70, 50)],
     "bert-qa": [[by_kind("quality-qa", ["SQuADShifts"], elmo=20, bert=other, group="frozen")] for other in (30, 10)],
     "bert-classification": [
