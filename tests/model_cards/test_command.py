@@ -7,6 +7,7 @@ import sys
 import pytest
 from support import ROOT
 
+from hf_elmo.cli import main
 from hf_elmo.model_cards.facts import names
 from hf_elmo.model_cards.rendering import render_card
 
@@ -81,6 +82,14 @@ def test_wrong_use_is_told_and_writes_nothing(words, message, card, tmp_path, mo
     with pytest.raises((ValueError, OSError), match=message):
         card(*words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_line_knows_it(capsys):
+    assert main(["card", "--language", "zh", "original"]) == 0
+    assert capsys.readouterr().out == render_card("elmo-original", "zh")
+    assert main(["card", "orginal"]) == 1
+    out, error = capsys.readouterr()
+    assert out == "" and error == "hf-elmo: there is no card for 'orginal'; did you mean 'elmo-original'?\n"
 
 
 def test_cards_load_neither_torch_nor_transformers():
