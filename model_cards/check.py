@@ -44,9 +44,8 @@ _FENCE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n.*?^\1[`~]*[ \t]*$", re.DOTALL | re.
 _LINK = re.compile(r"\]\(<?([^)\s>]*)|^\[[^\]\n]+\]:\s+(\S+)|\b(?:href|src|srcset)=[\"']([^\"']+)", re.MULTILINE)
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
 _UNFILLED = re.compile(
-    r"\[\s*More Information Needed\s*\]|\[\s*optional\s*\]|\{\{|\}\}|\{%|%\}|@[A-Z_]{2,}@|\bTODO\b|\bFIXME\b"
-    r"|\bORG/NAME\b|\bMODEL_ID\b|<!--\s*Provide[^>]*-->",
-    re.IGNORECASE,
+    r"\[\s*(?i:more information needed)\s*\]|\[\s*optional\s*\](?!\()|\{\{[^{}\n]*\}\}|\{%[^\n]*?%\}|@[A-Z_]{2,}@"
+    r"|\bTODO\b|\bFIXME\b|\bORG/NAME\b|\bMODEL_ID\b|<!--\s*Provide[^>]*-->"
 )
 
 
