@@ -6,6 +6,8 @@ result says what else the machine did. EXCLUSIVE = True asks the runner to compu
 nothing of the comparison beside them.
 """
 
+import ctypes
+import gc
 from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -206,16 +208,26 @@ def _positions(batch: dict[str, torch.Tensor]) -> int:
 
 def peak_of(contender: Any, batches: Sequence[dict[str, torch.Tensor]]) -> float:
     """Megabytes (10^6) that one run of the encoder takes at its peak, above what was taken before it."""
+    cost_sides.encode(contender, batches)  # what is taken once and kept is not counted
     if torch.device(contender.device).type == "cuda":
-        torch.cuda.synchronize(contender.device)
         torch.cuda.reset_peak_memory_stats(contender.device)
         allocated = torch.cuda.memory_allocated(contender.device)
         cost_sides.encode(contender, batches)
         return (torch.cuda.max_memory_allocated(contender.device) - allocated) / 1e6
+    gc.collect()
+    give_back_memory()
     memory._reset_peak()
     before = memory._resident_mb("VmRSS")
     cost_sides.encode(contender, batches)
     return max(0.0, memory._resident_mb("VmHWM") - before)
+
+
+def give_back_memory() -> None:
+    """Let the C library return what was freed, which would hide what is taken next; does nothing where it is not glibc's."""
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):
+        return
 
 
 def training(contenders: Sequence[Any], sentences: list[list[str]], context: Any) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def notes_of(parts: dict[str, Found]) -> list[str]:
         "A sentence of more word pieces than a BERT has positions is computed in windows that overlap by half, so that every "
         "piece has context on both sides.",
         "Pretraining: ELMo predicts every word from both sides by its full softmax, BERT "
-        f"{MASKED:.0%} of its pieces and the next sentence; both updates by AdamW. Static vectors are looked up and do not "
+        f"{100 * MASKED:.0f} % of its pieces and the next sentence; both updates by AdamW. Static vectors are looked up and do not "
         "learn with a head; how they were trained is not timed here.",
     ]
     timed = [result for name in ("speed", "training", "time") for _, result in parts.get(name, [])]

@@ -110,7 +110,7 @@ def time_tables(found: list[tuple[Cell, dict[str, Any]]]) -> list[dict[str, Any]
         ),
     ]
     if needed:
-        what = f"{title}: time until {SHARE_OF_THE_BEST:.0%} of the best accuracy of all"
+        what = f"{title}: time until {100 * SHARE_OF_THE_BEST:.0f} % of the best accuracy of all"
         tables.append(_table("time-to-score", what, "s", False, [column], needed, {"kind": "bars"}))
     return tables
 

@@ -188,7 +188,9 @@ def _lines(figure, table, rows, columns, looks) -> None:
     figure.set_size_inches(WIDTH, 3.1 + 0.2 * math.ceil(len(rows) / 2))
     axes = figure.add_subplot()
     for row, look in zip(rows, looks, strict=True):
-        points = [(x, column) for x, column in zip(places, columns, strict=True) if _value(row, column) is not None]
+        points = [(x, column) for x, column in zip(places, columns, strict=True) if _drawable(row, column, plot)]
+        if not points:
+            continue
         x = [place for place, _ in points]
         y = [_value(row, column) for _, column in points]
         below, above = zip(*(_range(row, column) for _, column in points), strict=True)
@@ -201,7 +203,7 @@ def _lines(figure, table, rows, columns, looks) -> None:
         _log_axis(axes, places)
     axes.set_xticks(places, columns, rotation=0 if sum(map(len, columns)) < 44 else 45)
     axes.minorticks_off()
-    if plot.get("log_y"):
+    if plot.get("log_y") and any(_drawable(row, column, plot) for row in rows for column in columns):
         axes.set_yscale("log")
         _plain_numbers(axes.yaxis)
     if isinstance(plot.get("x"), str):
@@ -212,11 +214,19 @@ def _lines(figure, table, rows, columns, looks) -> None:
     _legend(figure, rows, looks, "lines")
 
 
+def _drawable(row: Mapping[str, Any], column: str, plot: Mapping[str, Any]) -> bool:
+    """Whether there is a value, and a place for it on the axis."""
+    value = _value(row, column)
+    return value is not None and (value > 0 or not plot.get("log_y"))
+
+
 def _plain_numbers(axis) -> None:
-    """1, 2, 5, 10 along a logarithmic axis, not powers of ten."""
+    """1, 2, 5, 10 along a logarithmic axis, or 1, 10, 100 along a longer one; not powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    low, high = axis.get_view_interval()
+    steps = (1, 2, 5) if high / low < 200 else (1,)
+    axis.set_major_locator(LogLocator(subs=steps, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -75,6 +75,17 @@ def test_inputs_hold_every_word_once(contenders):
     assert batch["rows"].tolist() == [[0, -1, 1]]
 
 
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks are told by Linux")
+def test_peak_memory_grows_with_the_text_also_after_larger_ones(contenders):
+    words = cost.words_of_text(None)
+    peaks = {}
+    for length in (2048, 256, 2048):  # the second comes after what the first has freed
+        batches = cost_sides.prepare(contenders[1], cost.sentences_of(words, length, 4))
+        peaks.setdefault(length, []).append(cost.peak_of(contenders[1], batches))
+    assert peaks[256][0] > 1
+    assert min(peaks[2048]) > 2 * peaks[256][0]
+
+
 def test_sizes_of_a_contender(contenders):
     found = cost.sizes(contenders[0], cost.words_of_text(None), settings())
     counted = {length: each["operations"] for length, each in found["counted"].items()}
