@@ -44,8 +44,16 @@ def _lines(report: Mapping[str, Any], language: str) -> Iterator[str]:
 def _ledger(ledger: Sequence[Mapping[str, Any]], text: Mapping[str, str], language: str) -> Iterator[str]:
     yield f"## {text['ledger']}\n"
     yield f"{text['ledger_lead']}\n"
-    rows = [[entry["claim"][language], f"**{text[entry['verdict']]}**"] for entry in ledger]
-    yield from grid([text["claim"], text["verdict"]], rows)
+    outcomes = ("for", "against", "open")
+    rows = [
+        [
+            entry["claim"][language],
+            f"**{text[entry['verdict']]}**",
+            *(str(entry["counts"][name]) if entry["comparisons"] else "" for name in outcomes),
+        ]
+        for entry in ledger
+    ]
+    yield from grid([text["claim"], text["verdict"], *(text[name] for name in outcomes)], rows)
     for entry in ledger:
         yield f"### {entry['claim'][language]} — {text[entry['verdict']]}\n"
         yield f"{text['rule']}: {entry['rule'][language]}\n"
