@@ -84,7 +84,7 @@ def test_an_elmo_of_random_weights_learns_more_than_one_tag(context, monkeypatch
     _, result = run(context, chinese.ELMO)
     _, dev = chinese._read(context.data, True, "ud_zh_gsdsimp")
     tags = [tag for row in dev["tags"] for tag in row]
-    assert result["score"] > 100 * max(map(tags.count, tags)) / len(tags) and result["parameters"] < 100_000
+    assert result["score"] > 100 * max(map(tags.count, tags)) / len(tags) and result["parameters"] < 400_000
     assert [words for _, words in result["items"]] == [len(row) for row in dev["tokens"]]
 
 
