@@ -1,9 +1,9 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""A demonstration that the path works for Chinese: a small ELMo from random weights, trained on named entities and tags.
+"""A demonstration that the path works for Chinese: a small ELMo from random weights, trained to tag and find names.
 
-The box has no Chinese language model, so nothing here tells how well a pretrained one would do. Words are those of the data.
-ELMo reads the UTF-8 bytes of a word, three for most Chinese characters. Beside it stand word vectors that begin as random
-numbers and learn with the task network, and each word's most frequent tag.
+The box has no Chinese language model, so nothing here tells how well a pretrained one would do. Words are those of the
+data. ELMo reads the UTF-8 bytes of a word, three for most Chinese characters. Beside it stand word vectors that begin as
+random numbers and learn with the task network, and each word's most frequent tag.
 """
 
 import tempfile
@@ -37,7 +37,7 @@ DIMENSION = 64  # of the random word vectors
 
 
 def cells(settings: Settings, names: list[str]) -> list[Cell]:
-    """A cell for each task, system and seed; the contenders of the comparison know no Chinese and are not among them."""
+    """A cell for each task, system and seed; the contenders of the comparison know no Chinese and are left out."""
     tasks = [name for name in TASKS if not settings.quick or name in QUICK_TASKS]
     return [
         Cell(NAME, (("task", task), ("system", system), ("seed", seed)))
@@ -52,7 +52,7 @@ def run(cell: Cell, context: Any) -> dict[str, Any]:
     """Train a system on a task and score its dev set.
 
     Returns:
-        {"metric", "score", "items" as `hf_elmo.compare.tasks` gives them, "train", "evaluated", and facts of the training}.
+        {"metric", "score", "items" as `hf_elmo.compare.tasks` gives them, "train", "evaluated", facts of the training}.
     """
     from hf_elmo.compare.task_probe import Budget
 
@@ -123,8 +123,8 @@ def _train_elmo(
     torch.manual_seed(seed)
     with tempfile.TemporaryDirectory(prefix="hf_elmo_chinese_") as folder:
         # the BiLSTM that the word vectors also have, and less dropout than a pretrained encoder bears
-        head = {"task_head": "recurrent", "task_hidden_size": HIDDEN, "embedding_dropout": 0.1}
-        model = ElmoModel(ElmoConfig(**BUILT_IN[name], **head))
+        settings = {**BUILT_IN[name], "task_head": "recurrent", "task_hidden_size": HIDDEN, "embedding_dropout": 0.1}
+        model = ElmoModel(ElmoConfig(**settings))
         with quiet():
             model.save_pretrained(folder)
         ElmoTokenizer(max_characters_per_token=model.config.max_characters_per_token).save_pretrained(folder)
