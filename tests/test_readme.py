@@ -12,7 +12,7 @@ from support import ROOT
 READMES = ("README.md", "README.zh-CN.md")
 CARDS = [
     f"hf_elmo/pretrained/{model}/{card}"
-    for model in ("bert-mini-en", "elmo-mini-en")
+    for model in ("bert-mini-en", "elmo-mini-en", "word2vec-mini-en")
     for card in ("README.md", "README_zh.md")
 ]
 PAGES = (*READMES, "CONTRIBUTING.md", "model_cards/results/README.md", *CARDS)

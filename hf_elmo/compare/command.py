@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", nargs="+", type=_seed, default=[1, 2, 3], metavar="N", help="(1 2 3)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: cuda if there is one)")
     parser.add_argument("--report-only", action="store_true", help="compute nothing; make the report of what is there")
+    parser.add_argument("--list-data", action="store_true", help="print where each data set can be had, and stop")
 
 
 def _seed(text: str) -> int:
@@ -61,6 +62,11 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: a model, an experiment, the data or the device are not there; the message is one line.
     """
+    if options.list_data:
+        from hf_elmo.compare.data_sources import list_data
+
+        print(list_data(find_data(options.data)))
+        return 0
     settings = settings_of(options)
     from transformers.utils import logging
 
