@@ -94,10 +94,12 @@ def _cell(cell: Mapping[str, Any] | None, decimals: int) -> str:
     if cell is None or cell["value"] is None:
         return "–"
     shown = written(cell["value"], decimals)
+    if cell["sd"] is not None:
+        shown += f" ± {written(cell['sd'], decimals)}"
     if cell["interval"]:
         low, high = (written(bound, decimals) for bound in cell["interval"])
-        return f"{shown} [{low}, {high}]"
-    return shown if cell["sd"] is None else f"{shown} ± {written(cell['sd'], decimals)}"
+        shown += f" [{low}, {high}]"
+    return shown
 
 
 def _shown(value: Any) -> str:
