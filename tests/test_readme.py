@@ -1,13 +1,15 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """What the README tells people to type works, and both languages tell the same."""
 
+import json
 import re
 import shlex
 import subprocess
+import sys
 from urllib.parse import unquote
 
 import pytest
-from support import ROOT
+from support import ROOT, SHARED, requires_shared
 
 READMES = ("README.md", "README.zh-CN.md")
 CARDS = [
@@ -36,7 +38,7 @@ def test_ci_runs_the_readmes_commands(name):
 
 def test_both_languages_give_the_same_commands():
     english, chinese = (blocks(name) for name in READMES)
-    assert set(english) == {"try", "test", "convert", "python", "finetune", "pretrain"}
+    assert set(english) == {"try", "test", "convert", "python", "finetune", "pretrain", "compare", "publish"}
     assert all(english[name] == chinese[name] for name in english if name != "python")
 
     def code(block):
@@ -101,6 +103,62 @@ def test_the_tagger_learns_its_sentences(tmp_path, monkeypatch):
     assert main(command) == 0
     found = pipeline("token-classification", "tagger", trust_remote_code=True)("Anna runs")
     assert [(item["word"], item["entity"]) for item in found][0] == ("Anna", "B-PER")
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_command_is_understood(name, monkeypatch):
+    """Those with a name are run by other tests; here all are parsed, also those that need a network."""
+    from hf_elmo import cli
+
+    ran = []
+    for command, entry in cli.COMMANDS.items():
+        monkeypatch.setitem(cli.COMMANDS, command, entry._replace(run=lambda options: ran.append(options) or 0))
+    text = (ROOT / name).read_text(encoding="utf-8")
+    found = [
+        words for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL) for words in hf_elmo_commands(block)
+    ]
+    assert len(found) > 6
+    assert [words for words in found if cli.main(words) != 0] == []
+    assert len(ran) == len(found)
+
+
+@pytest.mark.slow
+def test_publishing_shows_what_it_would_send(tmp_path):
+    from hub_server import HubServer
+
+    (words,) = hf_elmo_commands(blocks("README.md")["publish"])
+    with HubServer() as hub:
+        environment = hub.environment(tmp_path, hub.add_user("me"), PYTHONPATH=str(ROOT))
+        done = subprocess.run(
+            [sys.executable, "-m", "hf_elmo", *words], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "model.safetensors" in done.stdout + done.stderr
+        assert not hub.repos
+
+
+@pytest.mark.slow
+@requires_shared
+def test_the_quick_comparison_ends_in_a_report(tmp_path, monkeypatch):
+    """The first command of the block; about ten minutes on two cores."""
+    from hf_elmo.cli import main
+
+    words, _ = hf_elmo_commands(blocks("README.md")["compare"])
+    monkeypatch.chdir(tmp_path)
+    assert main([str(SHARED / "data") if word == "DATA" else word for word in words]) == 0
+    assert (tmp_path / "comparison" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(("name", "language"), zip(READMES, ("en", "zh"), strict=True))
+def test_the_verdicts_are_those_of_the_report(name, language):
+    report = json.loads((ROOT / "model_cards" / "results" / "comparison" / "report.json").read_text(encoding="utf-8"))
+    words = json.loads((ROOT / "hf_elmo" / "compare" / "texts" / "page.json").read_text(encoding="utf-8"))
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for claim in report["ledger"]:
+        counts = claim["counts"]
+        row = [claim["claim"][language].rstrip(".。"), words[claim["verdict"]][language]]
+        row += [str(counts[side]) for side in ("for", "against", "open")]
+        assert f"| {' | '.join(row)} |" in text
 
 
 def relative_links(text: str) -> list[str]:

@@ -76,6 +76,7 @@ def test_inputs_hold_every_word_once(contenders):
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks are told by Linux")
+@pytest.mark.slow
 def test_peak_memory_grows_with_the_text_also_after_larger_ones(contenders):
     words = cost.words_of_text(None)
     peaks = {}
