@@ -1,6 +1,7 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The contenders of a comparison: ELMo, BERT-like encoders and static vectors, all giving vectors of words."""
 
+import hashlib
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from hf_elmo.pretrained import STATIC_VECTORS, resolve, static_vectors
 
 STATIC = "static:"
 SHUFFLED, COPY = "shuffled:", "copy:"
+BESIDE_A_MODEL = (".md", ".svg")  # files of its folder that do not change it
 PIECES_AT_ONCE = 8192  # of a batch for a BERT-like model, padding included
 UNLIMITED_POSITIONS = 512  # window of models with relative positions, which name no limit
 
@@ -317,13 +319,19 @@ def _load_encoder(name: str, spec: str, device: str | torch.device) -> Contender
 
 @cache
 def identity(spec: str) -> str:
-    """SHA-256 of a local contender's files, or the id on the Hub: another model under the same name is another one."""
+    """SHA-256 of a local contender's files, or the id on the Hub: another model under the same name is another one.
+
+    Cards and pictures beside the model are no part of it.
+    """
     for prefix in (SHUFFLED, COPY):
         if spec.startswith(prefix):
             return prefix + identity(spec.removeprefix(prefix))
     place = spec.removeprefix(STATIC)
     path = static_vectors.folder_of(place) if place in STATIC_VECTORS else Path(resolve(place))
-    return sha256_of(path) if path.exists() else spec
+    if not path.is_dir():
+        return sha256_of(path) if path.exists() else spec
+    files = sorted(file for file in path.iterdir() if file.is_file() and file.suffix not in BESIDE_A_MODEL)
+    return hashlib.sha256("".join(f"{sha256_of(file)}  {file.name}\n" for file in files).encode()).hexdigest()
 
 
 def overlapping_windows(length: int, window: int) -> list[tuple[int, int, range]]:

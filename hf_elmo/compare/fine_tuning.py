@@ -64,10 +64,12 @@ def fine_tune(
         if bars:
             logging.enable_progress_bar()
     rate = learning_rate(config)
-    loss = _train(model, task, task.encode(train, tokenizer, LONGEST, True).features, tokenizer, budget, rate, seed)
+    longest = min(LONGEST, tokenizer.model_max_length)  # positions beyond are unknown to the model, or not trained
+    task.options.doc_stride = min(STRIDE, longest // 4)
+    loss = _train(model, task, task.encode(train, tokenizer, longest, True).features, tokenizer, budget, rate, seed)
     predictions = []
     for dataset in evaluations:
-        encoded = task.encode(dataset, tokenizer, LONGEST, False)
+        encoded = task.encode(dataset, tokenizer, longest, False)
         predictions.append(task.predict(_logits(model, task, encoded.features, tokenizer), encoded, dataset))
     facts = {**budget.as_dict(), "learning_rate": rate, "training_loss": loss}
     return predictions, {**facts, "parameters": sum(parameter.numel() for parameter in model.parameters())}

@@ -138,6 +138,8 @@ class BertTask:
         plain = BertForPreTraining(model.config)  # type: ignore[arg-type]
         plain.load_state_dict({name: tensor.cpu() for name, tensor in model.state_dict().items()})
         plain.save_pretrained(folder)
+        # Positions beyond those of training hold what they were filled with: the tokenizer says how far it may go.
+        self.tokenizer.model_max_length = self.settings.max_length
         self.tokenizer.save_pretrained(folder)
 
     def describe(self) -> list[str]:

@@ -138,6 +138,18 @@ def test_facts_tell_which_model_it_is(elmo_folder):
     assert facts["parameters"] == sum(parameter.numel() for parameter in model.parameters())
 
 
+def test_a_card_beside_a_model_is_no_part_of_its_identity(tmp_path):
+    def identity_with(**files: str) -> str:
+        for name, content in files.items():
+            (tmp_path / name.replace("_", ".")).write_text(content)
+        identity.cache_clear()
+        return identity(str(tmp_path))
+
+    first = identity_with(config_json="{}", README_md="old", loss_svg="<svg/>")
+    assert identity_with(README_md="new", loss_svg="<svg></svg>") == first
+    assert identity_with(config_json="{ }") != first
+
+
 def test_identity_follows_the_content(tmp_path):
     first, second, third = (write_vectors(tmp_path / f"{n}.txt", seed) for n, seed in enumerate((0, 0, 1)))
     assert identity(f"static:{first}") == identity(f"static:{second}") != identity(f"static:{third}")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from language_models import TRAINING
 from training_runs import same_bits, weights_of
+from transformers import AutoTokenizer
 
 from hf_elmo import ElmoForPreTraining, ElmoModel, ElmoTokenizer
 from hf_elmo.conversion import convert
@@ -150,6 +151,8 @@ def test_the_result_is_trained_on_in_turn(settings_for, own_words, same_words, t
 
 def test_a_bert_goes_on_with_its_own_pieces(settings_of, tmp_path):
     first = pretrain(settings_of("bert"))
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "model")
+    assert tokenizer.model_max_length == settings_of("bert").max_length  # no position that was never trained
     settings = {**vars(settings_of("bert")), "config": {}, "init_from": str(tmp_path / "run" / "model")}
     own = {**settings, "corpus": str(tmp_path / "run" / "pieces"), "output_dir": str(tmp_path / "next")}
     result = pretrain(PretrainSettings(**own))
