@@ -40,6 +40,7 @@ VERSION = 1
 SECONDS = (5.0, None)  # on one core, median of the cells of two contenders, three tasks and four sizes of heads
 FROZEN, TUNED = "frozen", "fine-tuned"
 QUICK_TASKS = ("ud_ewt", "wikigold", "mr", "snips")
+UNFINISHED = 1.0  # nats; with a training loss above it a score says more of the budget than of the model
 UPDATES = {FROZEN: (200, 1000), TUNED: (100, 400)}  # quick, full; 400 are three epochs of 4,000 examples
 QA_UPDATES = {FROZEN: (100, 400), TUNED: (100, 400)}
 GROUPS = {
@@ -296,6 +297,11 @@ def _notes(results: list[tuple[Cell, dict]], settings: Settings) -> list[str]:
         f"{mode}: rate {rate:g}, {updates} updates, batches of {batch}" for mode, rate, updates, batch in rates
     )
     trained = [result["train"] for _, result in results]
+    losses: dict[str, list[float]] = {}
+    for cell, result in results:
+        if cell["mode"] == TUNED and TASKS[cell["task"]].kind != "qa":  # of answers it is above 1 at any rate
+            losses.setdefault(f"{TASKS[cell['task']].title} {cell['contender']}", []).append(result["training_loss"])
+    unfinished = [f"{name} {loss:.1f}" for name, each in losses.items() if (loss := float(np.mean(each))) > UNFINISHED]
     return [
         "The number of updates is fixed and the last state is scored on the dev set; nothing is chosen on it.",
         f"Training examples: {min(trained):,} to {max(trained):,}, the same for every contender and seed. {budgets}.",
@@ -305,4 +311,11 @@ def _notes(results: list[tuple[Cell, dict]], settings: Settings) -> list[str]:
         "± is the standard deviation over seeds; intervals are over the dev items. A difference is significant if the test "
         "over items, corrected by Holm over the table, gives p < 0.05 and its sign is the same with every seed.",
         "Transfer: trained on the first set, tried on another domain; only persons, places and organisations count.",
+        *(
+            [
+                f"Far from the end of their training (mean loss of the last updates), fine-tuned: {', '.join(unfinished)}."
+            ]
+            if unfinished
+            else []
+        ),
     ]
