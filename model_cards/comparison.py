@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from hf_elmo.compare.formatting import in_both
+from hf_elmo.compare.formatting import in_both, texts
 from hf_elmo.compare.ledger import MARGIN
 
 from .facts import Texts
@@ -23,11 +23,16 @@ UNCHANGED = "unchanged"
 COSINE = "cosine"
 MOST_COLUMNS = 6
 _NUMBER = re.compile(r"[\d.,]+(-\d+)? ?%?")
-VERDICTS = {
-    "supported": {"en": "supported", "zh": "得到支持"},
-    "mixed": {"en": "mixed", "zh": "结果不一"},
-    "not supported here": {"en": "not supported here", "zh": "在此未得到支持"},
-}
+# Tables whose point another table makes: a card is read, the report is looked things up in.
+BEYOND_A_CARD = (
+    "cost-words-in",
+    "cost-memory",
+    "cost-score",
+    "cost-seconds",
+    "examples-needed",
+    "integration",
+    "polysemy",
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def report_rows(results: Results) -> list[Row]:
     """Rows for each table of report.json that ranks an ELMo and a BERT: the columns of `telling_columns`, each side's best row.
 
     Where a contender has several rows (its layers, frozen and tuned), both sides show their best: the question then says
-    so. Tables without an order of better and worse are left out.
+    so. Tables without an order of better and worse, and those of `BEYOND_A_CARD`, are left out.
 
     Raises:
         ValueError: the report names no ELMo or no BERT.
@@ -121,7 +126,7 @@ def report_rows(results: Results) -> list[Row]:
     rows = []
     for section in report["sections"]:
         for table in section["tables"]:
-            if table.get("higher_is_better") is not None:
+            if table.get("higher_is_better") is not None and not table["id"].startswith(BEYOND_A_CARD):
                 rows += [row for column in telling_columns(table) for row in _row_of_column(table, column, sides)]
     return rows
 
@@ -154,7 +159,7 @@ def claims(results: Results) -> list[dict[str, Any]]:
     return [
         {
             "claim": {language: shown(text) for language, text in entry["claim"].items()},
-            "verdict": VERDICTS.get(entry["verdict"], {"en": entry["verdict"], "zh": entry["verdict"]}),
+            "verdict": texts("page")[entry["verdict"]],
             "counts": {
                 name: Number(count, frozenset({f"{REPORT}: ledger, {entry['id']}, {name}"}))
                 for name, count in entry["counts"].items()
@@ -183,12 +188,12 @@ def _row_of_column(table: Mapping[str, Any], column: str, sides: Mapping[str, st
         return []  # a cost below what could be measured
     bounds = [_bounds(figures[side]) for side in ("elmo", "bert")]
     titles = in_both(table, "tables")
-    labels = ", ".join(shown(best[side]["label"]) for side in ("elmo", "bert"))
+    # "elmo-mini-en, lstm1" is told as "lstm1": the table's head names the two models
+    labels = [best[side]["label"].removeprefix(sides[side]).lstrip(", ") for side in ("elmo", "bert")]
+    told = " / ".join(shown(label or "as it comes") for label in labels) if several and any(labels) else ""
     question = {
-        "en": f"{shown(titles['en'])}: {shown(column)} "
-        + (f"(best row of each: {labels})" if several else f"({labels})"),
-        "zh": f"{shown(titles['zh'])}：{shown(column)}"
-        + (f"（各取最好的一行：{labels}）" if several else f"（{labels}）"),
+        "en": f"{shown(titles['en'])}: {shown(column)}" + (f" (best rows: {told})" if told else ""),
+        "zh": f"{shown(titles['zh'])}：{shown(column)}" + (f"（各取最好的一行：{told}）" if told else ""),
     }
     units = in_both(table, "units", "unit") if table.get("unit") else {"en": "", "zh": ""}
     return [
