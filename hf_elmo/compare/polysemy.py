@@ -282,6 +282,8 @@ def _tests(results: list[tuple[Cell, dict]]) -> list[dict[str, Any]]:
                     sides = {"a": f"{cell['contender']}, {layer}", "b": f"{other['contender']}, {floor}"}
                     ids = sorted({cell.id, other.id})
                     tests.append({"table": f"{NAME}-auc", "column": name, **sides, **outcome, "cells": ids})
-    for test, adjusted in zip(tests, holm([test["p"] for test in tests]), strict=True):
-        test["p_holm"] = adjusted
+    for column in dict.fromkeys(test["column"] for test in tests):  # each kind of uses is a family of its own
+        family = [test for test in tests if test["column"] == column]
+        for test, adjusted in zip(family, holm([test["p"] for test in family]), strict=True):
+            test["p_holm"] = adjusted
     return tests

@@ -79,6 +79,28 @@ def test_planted_senses_are_told_apart_and_layers_without_context_are_at_chance(
         )
 
 
+def test_each_kind_of_uses_is_a_family_of_tests_of_its_own():
+    auc = {"a": ([0.9] * 8 + [0.4], [0.5] * 9), "b": ([0.6, 0.5, 0.4] * 3, [0.5] * 9)}
+    groups = {
+        name: {
+            "words": list("abcdefghi"),
+            "uses": 36,
+            "layers": {
+                layer: {polysemy.AUC: values, **{kind: {"mean": 0.5, "interval": [0, 1]} for kind in kinds}}
+                for layer, values in (("characters", floor), ("lstm1", above), ("lstm2", above))
+            },
+        }
+        for name, (above, floor) in auc.items()
+        for kinds in [(polysemy.WITHIN, polysemy.ACROSS, polysemy.OTHERS)]
+    }
+    cell = polysemy.Cell("polysemy", (("text", "own"), ("contender", "one")))
+    result = {"layers": ["characters", "lstm1", "lstm2"], "groups": groups}
+    tests = polysemy.summarize([(cell, result)], None)["tests"]
+    assert len(tests) == 4  # two layers in two kinds of uses
+    for test in tests:
+        assert test["p_holm"] == min(1, 2 * test["p"])  # the two of its kind
+
+
 def test_words_of_the_corpus_have_two_senses_with_two_uses_each(tmp_path):
     lines = [
         "the bank/NOUN/a x",
