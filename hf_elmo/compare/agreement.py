@@ -13,7 +13,7 @@ import numpy as np
 
 from hf_elmo.compare.cells import Cell, Section, figure
 from hf_elmo.compare.item_bits import items_digest, pack_bits, unpack_bits
-from hf_elmo.compare.statistics import bootstrap_interval, holm, paired_test
+from hf_elmo.compare.statistics import bootstrap_interval, holm, in_points, paired_test
 from hf_elmo.compare.word_scores import has_language_model, language_model_of, word_scores
 
 NAME = "agreement"
@@ -273,9 +273,8 @@ def _tests(found: Sequence[Series]) -> list[dict[str, Any]]:
                 if both.any():
                     sides = {"table": f"{NAME}-distance-{condition}", "column": str(distance)}
                     sides |= {"a": one.label, "b": other.label}
-                    tests.append(
-                        {**sides, **paired_test(a[both], b[both]), "cells": sorted({*one.cells, *other.cells})}
-                    )
+                    outcome = in_points(paired_test(a[both], b[both]))
+                    tests.append({**sides, **outcome, "cells": sorted({*one.cells, *other.cells})})
     for test, adjusted in zip(tests, holm([test["p"] for test in tests]), strict=True):
         test["p_holm"] = adjusted
     return tests

@@ -15,7 +15,7 @@ import numpy as np
 
 from hf_elmo.compare.cells import Cell, Section, figure
 from hf_elmo.compare.item_bits import items_digest, pack_bits, unpack_bits
-from hf_elmo.compare.statistics import bootstrap_interval, holm, paired_test
+from hf_elmo.compare.statistics import bootstrap_interval, holm, in_points, paired_test
 from hf_elmo.compare.word_scores import has_language_model, language_model_of
 from hf_elmo.data.files import read_lines
 from hf_elmo.evaluation.blimp import TIE, Pair, distinct_sentences, read_pairs
@@ -230,7 +230,7 @@ def _tests(by_contender: dict[str, dict[str, tuple[Cell, dict]]]) -> list[dict[s
                             resamples=1999,
                         )
                         ids = sorted({cell.id for pair in chosen for cell in (pair[1], pair[3])})
-                        tests.append({"table": "blimp", "column": column, **sides, **outcome, "cells": ids})
+                        tests.append({"table": "blimp", "column": column, **sides, **in_points(outcome), "cells": ids})
     for of_all in (True, False):  # the phenomena are a family of their own
         family = [test for test in tests if (test["column"] == OVERALL) is of_all]
         for test, adjusted in zip(family, holm([test["p"] for test in family]), strict=True):

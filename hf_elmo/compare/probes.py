@@ -14,7 +14,7 @@ import numpy as np
 
 from hf_elmo.compare.cells import Cell, Section, figure
 from hf_elmo.compare.item_bits import items_digest, pack_bits, unpack_bits
-from hf_elmo.compare.statistics import bootstrap_interval, holm, mean_sd, paired_test
+from hf_elmo.compare.statistics import bootstrap_interval, holm, in_points, mean_sd, paired_test
 from hf_elmo.data.columns import read_columns
 
 NAME = "probes"
@@ -192,7 +192,7 @@ def _tests(by_contender: dict[str, list[tuple[Cell, dict]]]) -> list[dict[str, A
                 key = other_layer or theirs[0][1]["layers"][0]
                 ours = [unpack_bits(result["right"][layer], result["words"]) for _, result, _, _ in pairs]
                 rest = [unpack_bits(result["right"][key], result["words"]) for _, _, _, result in pairs]
-                outcome = paired_test(np.stack(ours), np.stack(rest))
+                outcome = in_points(paired_test(np.stack(ours), np.stack(rest)))
                 ids = sorted({each.id for cell, _, theirs_cell, _ in pairs for each in (cell, theirs_cell)})
                 sides = {"table": NAME, "column": ALL, "a": f"{name}, {layer}", "b": f"{other}, {key}"}
                 tests.append({**sides, **outcome, "cells": ids})

@@ -18,7 +18,7 @@ import numpy as np
 from hf_elmo.compare.cells import Cell, Section, figure
 from hf_elmo.compare.item_bits import items_digest, pack_bits, unpack_bits
 from hf_elmo.compare.sense_corpus import Sense, SenseSentence, read_documents
-from hf_elmo.compare.statistics import bootstrap_interval, holm, paired_test
+from hf_elmo.compare.statistics import bootstrap_interval, holm, in_points, paired_test
 
 NAME = "senses"
 TITLE = "Word senses by the nearest neighbour, layer by layer"
@@ -242,7 +242,7 @@ def _test(system: System, name: str, right: np.ndarray, cells: list[str]) -> dic
     sides = {"table": NAME, "column": AMBIGUOUS, "a": system.label, "b": name}
     return {
         **sides,
-        **paired_test(system.right[ambiguous], right[ambiguous]),
+        **in_points(paired_test(system.right[ambiguous], right[ambiguous])),
         "cells": sorted({*system.cells, *cells}),
     }
 
@@ -256,6 +256,6 @@ def _verdicts(tests: list[dict[str, Any]]) -> list[str]:
             sign = "no shown difference from"
             if test["p_holm"] < 0.05:
                 sign = "better than" if test["difference"] > 0 else "worse than"
-            parts.append(f"{sign} {test['b']} ({100 * test['difference']:+.1f} points, p = {test['p_holm']:.2g})")
+            parts.append(f"{sign} {test['b']} ({test['difference']:+.1f} points, p = {test['p_holm']:.2g})")
         lines.append(f"{label}: {'; '.join(parts)}.")
     return lines

@@ -4,7 +4,7 @@
 Items are what a score is a mean over: words, sentences, questions. All randomness is seeded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,11 @@ def paired_test(a: ArrayLike, b: ArrayLike, seed: int = 0, resamples: int = RESA
     observed = abs(difference.sum())
     as_large = _count_as_large(lambda signs: np.abs(signs @ difference), observed, len(difference), seed, resamples)
     return {"test": "paired permutation", **facts, "p": (as_large + 1) / (resamples + 1)}
+
+
+def in_points(test: Mapping[str, Any]) -> dict[str, Any]:
+    """A test of shares of 1, its difference in percentage points, as in tables of percentages."""
+    return {**test, "difference": 100 * test["difference"]}
 
 
 def paired_f1_test(a: ArrayLike, b: ArrayLike, seed: int = 0, resamples: int = RESAMPLES) -> dict[str, Any]:

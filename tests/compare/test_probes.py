@@ -84,6 +84,8 @@ def test_seeds_draw_other_sentences_and_the_summary_tells_layers_apart(tmp_path,
     for floor in ("planted, characters", "static, vectors"):
         assert found["planted, lstm1", floor]["p_holm"] < 0.01
         assert found["planted, lstm2", floor]["p_holm"] == 1  # the same vectors
+    ahead = rows["planted, lstm1"]["value"] - rows["planted, characters"]["value"]
+    assert found["planted, lstm1", "planted, characters"]["difference"] == pytest.approx(ahead)
 
 
 def test_without_data_there_are_no_cells(tmp_path):

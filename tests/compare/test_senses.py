@@ -91,7 +91,7 @@ def test_planted_differences_are_found_and_a_copy_has_none(tmp_path):
     found = {(test["a"], test["b"]): test for test in section["tests"]}
     for floor in ("one, characters", "static, vectors", senses.BASELINE):
         test = found["one, lstm1", floor]
-        assert test["difference"] == 1 and test["p_holm"] < 0.001 and test["n"] == 30
+        assert test["difference"] == 100 and test["p_holm"] < 0.001 and test["n"] == 30
         assert (test["table"], test["column"]) == ("senses", senses.AMBIGUOUS)
     assert any("one, lstm1: better than one, characters (+100.0 points" in note for note in section["notes"])
 

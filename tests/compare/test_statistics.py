@@ -71,6 +71,11 @@ def test_f1_is_tested_by_exchanging_sentences():
     assert st.paired_f1_test(np.stack([a, a]), np.stack([b, b]))["difference"] == pytest.approx(test["difference"])
 
 
+def test_points_are_a_hundred_times_shares():
+    test = st.paired_test([1, 1, 0, 0], [0, 0, 0, 0])
+    assert st.in_points(test) == {**test, "difference": 50.0}
+
+
 def test_no_difference_is_rarely_found_and_a_difference_is():
     generator = np.random.default_rng(6)
     found = 0
