@@ -20,6 +20,7 @@ from hf_elmo.benchmark.measuring import alternate, summary
 from hf_elmo.compare import cost_sides, cost_time, flops
 from hf_elmo.compare.cells import Cell, Section
 from hf_elmo.compare.circumstances import circumstances
+from hf_elmo.compare.cost_pretraining import pretraining_of
 from hf_elmo.compare.cost_tables import notes_of, tables_of
 from hf_elmo.data.files import read_lines
 from hf_elmo.demo import texts as demo_texts
@@ -63,7 +64,7 @@ def cells(settings: Any, names: list[str]) -> list[Cell]:
 
 
 def run(cell: Cell, context: Any) -> dict[str, Any]:
-    """Sizes and operations of a contender, or timings of all."""
+    """Sizes, operations and pretraining of a contender, or timings of all."""
     if cell["part"] == "published":
         return published()
     words = tuple(words_of_text(context.data))
@@ -71,7 +72,9 @@ def run(cell: Cell, context: Any) -> dict[str, Any]:
         "text": DATA if context.data is not None and (context.data / DATA).is_dir() else "sentences of hf-elmo demo"
     }
     if cell["part"] == "size":
-        return {**source, **sizes(context.contender(cell["contender"]), words, context.settings)}
+        contender = context.contender(cell["contender"])
+        known = pretraining_of(contender.spec)
+        return {**source, **sizes(contender, words, context.settings), **({"pretraining": known} if known else {})}
     contenders = [context.contender(name) for name in cell["models"].split("; ")]
     if cell["part"] == "speed":
         return {**source, **speed(contenders, sentences_of(words, cell["length"], cell["batch"]), context)}
@@ -248,7 +251,7 @@ def _clock_threads(device: Any) -> int:
 
 
 def summarize(results: list[tuple[Cell, dict]], settings: Any) -> Section:
-    """A table of sizes, of operations, and for each batch size of speeds and memory by length; one of training."""
+    """Tables of sizes, of operations, of speeds and memory by length for each batch size, of training and pretraining."""
     parts: dict[str, list[tuple[Cell, dict]]] = {}
     for cell, result in results:
         parts.setdefault(cell["part"], []).append((cell, result))

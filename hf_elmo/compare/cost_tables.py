@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hf_elmo.compare.cells import Cell, figure
+from hf_elmo.compare.cost_pretraining import pretraining_note, pretraining_tables
 from hf_elmo.compare.cost_sides import MASKED, NATIVE
 from hf_elmo.compare.cost_time import time_tables
 
@@ -22,6 +23,7 @@ def tables_of(parts: dict[str, Found]) -> list[dict[str, Any]]:
         *_speed_tables(parts.get("speed", [])),
         *_training_table(parts.get("training", [])),
         *time_tables(parts.get("time", [])),
+        *pretraining_tables(parts.get("size", [])),
     ]
 
 
@@ -159,6 +161,7 @@ def notes_of(parts: dict[str, Found]) -> list[str]:
         "Pretraining: ELMo predicts every word from both sides by its full softmax, BERT "
         f"{100 * MASKED:.0f} % of its pieces and the next sentence; both updates by AdamW. Static vectors are looked up and do not "
         "learn with a head; how they were trained is not timed here.",
+        *pretraining_note(parts.get("size", [])),
     ]
     timed = [result for name in ("speed", "training", "time") for _, result in parts.get(name, [])]
     if timed:

@@ -1,6 +1,7 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Cells of costs: which there are, what they measure, and that tables come from them; times themselves are not judged."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import torch
 from datasets import Dataset
 
-from hf_elmo.compare import circumstances, cost, cost_sides, cost_time
+from hf_elmo.compare import circumstances, cost, cost_pretraining, cost_sides, cost_time
 from hf_elmo.compare.contenders import load_contender
 from hf_elmo.compare.settings import Settings
 
@@ -70,7 +71,8 @@ def test_inputs_hold_every_word_once(contenders):
         int(length) for one in cost_sides.prepare(bert, sentences) for length in one["attention_mask"].sum(dim=1)
     ]
     pieces = [len(bert.pieces(words)[0]) for words in sentences]
-    assert max(windows) == 512 and len(windows) > 2 and sum(windows) > sum(pieces)
+    longest = bert.window + len(bert.before) + len(bert.after)
+    assert max(windows) == longest and len(windows) > 2 and sum(windows) > sum(pieces)
     (batch,) = cost_sides.prepare(static, [["The", "zzz", "actor"]])
     assert batch["rows"].tolist() == [[0, -1, 1]]
 
@@ -95,6 +97,53 @@ def test_sizes_of_a_contender(contenders):
         counted[length] == each["operations"] for length, each in found["measured"].items()
     )
     assert found["parameters"] == sum(each.numel() for each in contenders[0].model.parameters())
+
+
+def test_pretraining_of_the_box_is_that_of_its_result_files():
+    found = []
+    for name in (*NAMES, "word2vec-mini-en"):
+        cell = cost.Cell("cost", (("part", "size"), ("contender", name)))
+        found.append((cell, {"pretraining": cost_pretraining.pretraining_of(name)}))
+    seconds, read, passes = cost_pretraining.pretraining_tables(found)
+    shown = {
+        table["id"]: {
+            row["label"]: {column: value["value"] for column, value in row["values"].items()} for row in table["rows"]
+        }
+        for table in (seconds, read, passes)
+    }
+    assert set(shown) == {"cost-pretraining", "cost-pretraining-read", "cost-pretraining-passes"}
+    results = Path(__file__).parents[2] / "model_cards/results/pretraining"
+    for name in NAMES:
+        file = json.loads((results / f"{name}.json").read_text())
+        assert shown["cost-pretraining"][name]["seconds"] == file["run"]["training_seconds"]
+        assert shown["cost-pretraining-read"][name]["words or pieces read"] * 1e6 == file["run"]["words_read"]
+        assert file["run"]["device"] in cost_pretraining.pretraining_note(found)[0]
+    # The passes that the models' cards tell; how long word2vec took is not known.
+    assert {name: round(each["passes"], 1) for name, each in shown["cost-pretraining-passes"].items()} == {
+        "elmo-mini-en": 2.8,
+        "bert-mini-en": 7,
+        "word2vec-mini-en": 5,
+    }
+    assert "word2vec-mini-en" not in shown["cost-pretraining"]
+
+
+def test_nothing_is_known_of_the_pretraining_of_other_models(tmp_path, monkeypatch):
+    (tmp_path / "elmo-mini-en").mkdir()
+    monkeypatch.chdir(tmp_path)  # a folder goes before the box
+    assert cost_pretraining.pretraining_of("elmo-mini-en") == cost_pretraining.pretraining_of("org/model") == {}
+    cell = cost.Cell("cost", (("part", "size"), ("contender", "org/model")))
+    assert list(cost_pretraining.pretraining_tables([(cell, {})])) == []
+    assert cost_pretraining.pretraining_note([(cell, {})]) == []
+    assert cost_pretraining.of_vectors({"training": {}}) == {}
+
+
+def test_a_cell_of_sizes_holds_the_pretraining(contenders):
+    where = context(contenders)
+    first, second = (
+        cost.run(cost.Cell("cost", (("part", "size"), ("contender", each.name))), where)
+        for each in (contenders[1], contenders[2])
+    )
+    assert first["pretraining"]["device"] and "pretraining" not in second
 
 
 def test_speed_memory_and_training_of_all_kinds(contenders, static_file):
