@@ -3,18 +3,20 @@
 
 A claim is a set of comparisons of figures, each of which counts for it, against it, or stays open. Whether two figures
 differ is told by the paired test of the experiment where there is one (Holm, 5 %), else by intervals that do not meet, else by
-two standard errors over seeds; of costs, by a margin of 10 %. A claim is *supported* if two thirds of its comparisons count for it and none against it, *not
-supported here* if fewer than one third count for it, *mixed* otherwise, and *not measured* without a comparison.
+two standard errors over seeds; of costs, by a margin of 10 %. A claim is *supported* if two thirds of its comparisons count
+for it and none against it, *not supported here* if none counts for it or more against it than for it, *mixed* otherwise, and
+*not measured* without a comparison. Where a claim has several parts, each weighs the same, however many comparisons it has.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from hf_elmo.compare.formatting import in_both, is_significant, texts
 
 MARGIN = 1.1  # between costs; repeated timings of one machine differ by less
-SUPPORTED, REFUTED = 2 / 3, 1 / 3  # of the comparisons
+SUPPORTED = Fraction(2, 3)  # of the comparisons
 VERDICTS = ("supported", "mixed", "not supported here", "not measured")
 PLANTED = ("shuffled:", "copy:")  # contenders that are there to test the comparison
 
@@ -39,6 +41,7 @@ class Comparison:
         by: "test", "intervals", "deviations", "margin" or "bound": what decided.
         outcome: "for", "against" or "open".
         places: where the figures stand: table id, row label and column of each.
+        part: of the claim that it belongs to; empty where a claim has one.
     """
 
     measure: Mapping[str, str]
@@ -48,6 +51,7 @@ class Comparison:
     by: str
     outcome: str
     places: tuple[tuple[str, str, str], ...]
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -216,15 +220,26 @@ def below(table: Table, column: str, row: Row, bound: float) -> Iterator[Compari
         yield Comparison(measure_of(table, column), figure, limit, None, "bound", outcome, place)
 
 
+def part_of(part: str, comparisons: Iterable[Comparison]) -> Iterator[Comparison]:
+    """The comparisons as those of one part of a claim, see `decide`."""
+    return (replace(one, part=part) for one in comparisons)
+
+
 def decide(comparisons: Sequence[Comparison]) -> str:
-    """The verdict of a claim's comparisons."""
+    """The verdict of a claim's comparisons: what counts is the mean over its parts of the shares of each."""
     if not comparisons:
         return "not measured"
-    outcomes = [one.outcome for one in comparisons]
-    share = outcomes.count("for") / len(outcomes)
-    if share >= SUPPORTED and "against" not in outcomes:
+    parts: dict[str, list[str]] = {}
+    for one in comparisons:
+        parts.setdefault(one.part, []).append(one.outcome)
+    # Exact fractions: equal shares for and against must be equal.
+    pro, contra = (
+        sum(Fraction(outcomes.count(name), len(outcomes)) for outcomes in parts.values()) / len(parts)
+        for name in ("for", "against")
+    )
+    if pro >= SUPPORTED and contra == 0:
         return "supported"
-    return "not supported here" if share < REFUTED else "mixed"
+    return "not supported here" if pro == 0 or contra > pro else "mixed"
 
 
 def ledger_of(sections: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -110,6 +110,66 @@ def test_one_for_and_one_against_is_mixed(tmp_path):
     assert verdicts(section("planted", won, lost), tmp_path=tmp_path)["bert-qa"]["verdict"] == "mixed"
 
 
+def test_more_against_than_for_is_not_supported_and_open_ones_do_not_refute(tmp_path):
+    """Of four data sets BERT wins one and loses none or two."""
+    for others, wanted in (([60, 60, 60], "mixed"), ([60, 50, 50], "not supported here")):
+        tables = [
+            by_kind(f"quality-qa-{place}", ["a"], elmo=60, bert=bert, group="frozen")
+            for place, bert in enumerate([70, *others])
+        ]
+        assert verdicts(section("planted", *tables), tmp_path=tmp_path)["bert-qa"]["verdict"] == wanted
+
+
+def test_parts_of_a_claim_weigh_the_same(tmp_path):
+    """ELMo falls with distance once; BERT is behind in two far columns: one part for the claim, one against it."""
+    columns = {"0": 90, "10": 80, "12": 60}
+    rows = [row("elmo", columns, ["c"], spread=0.5), row("bert", dict.fromkeys(columns, 50), ["c"], spread=0.5)]
+    planted = table("agreement-distance-plain", list(columns), rows)
+    entry = verdicts(section("planted", planted), tmp_path=tmp_path)["long-distance"]
+    assert entry["counts"] == {"for": 1, "against": 2, "open": 0}
+    assert [one["part"] for one in entry["comparisons"]] == ["fall", "far", "far"]
+    assert entry["verdict"] == "mixed"
+
+
+def test_each_measure_of_cost_weighs_the_same(tmp_path):
+    """Slower at five lengths, but with fewer operations and parameters."""
+    lengths = ["8", "32", "128", "512", "2048"]
+    tables = [
+        by_kind("cost-encoder-batch-8", lengths, elmo=50, bert=100),
+        by_kind("cost-flops", ["8"], elmo=5, bert=10, better=False, group="counted"),
+        by_kind("cost-parameters", ["parameters"], elmo=5, bert=10, better=False),
+    ]
+    entry = verdicts(section("planted", *tables), tmp_path=tmp_path)["elmo-cheaper"]
+    assert entry["counts"] == {"for": 2, "against": 5, "open": 0}
+    assert entry["verdict"] == "mixed"
+    entry = verdicts(section("planted", *tables[:2]), tmp_path=tmp_path)["elmo-cheaper"]
+    assert entry["verdict"] == "mixed"  # one measure for, one against
+    assert (
+        verdicts(section("planted", tables[0]), tmp_path=tmp_path)["elmo-cheaper"]["verdict"] == "not supported here"
+    )
+
+
+def test_the_time_of_pretraining_counts_beside_the_speed_of_updates(tmp_path):
+    tables = [
+        by_kind("cost-training", ["pretraining"], elmo=100, bert=200),
+        by_kind("cost-pretraining", ["seconds"], elmo=260, bert=330, better=False),
+        by_kind("cost-pretraining-passes", ["passes"], elmo=2.8, bert=7, static=5, better=None),
+    ]
+    found = verdicts(section("planted", *tables), tmp_path=tmp_path)
+    for claim in ("training-cost", "bert-training-cost"):
+        assert found[claim]["counts"] == {"for": 1, "against": 1, "open": 0}
+        assert found[claim]["verdict"] == "mixed"
+
+
+def test_layers_must_beat_the_most_frequent_sense(tmp_path):
+    planted = layers("senses", AMBIGUOUS, 50, 60, 52)
+    baseline = row("static", {AMBIGUOUS: 70}, ["c"], "most frequent sense", spread=0.5) | {"contender": None}
+    planted["rows"].append(baseline)
+    entry = verdicts(section("planted", planted), tmp_path=tmp_path)["polysemy"]
+    assert entry["counts"] == {"for": 4, "against": 2, "open": 0}
+    assert entry["verdict"] == "mixed"
+
+
 def test_figures_are_those_of_the_tables(tmp_path):
     planted = by_kind("quality-qa", ["a"], elmo=20.25, bert=30.5, group="frozen")
     (one,) = verdicts(section("planted", planted), tmp_path=tmp_path)["bert-qa"]["comparisons"]
