@@ -156,7 +156,7 @@ def notes_of(parts: dict[str, Found]) -> list[str]:
         "Operations are those of matrix products and convolutions, a multiplication and an addition as two; counted from the "
         "configuration, and measured by torch's FlopCounterMode on the plain form of the same model. ELMo computes each "
         "distinct word of a batch once.",
-        "A sentence of more word pieces than a BERT has positions is computed in windows that overlap by half, so that every "
+        "A sentence of more word pieces than a BERT takes at once is computed in windows that overlap by half, so that every "
         "piece has context on both sides.",
         "Pretraining: ELMo predicts every word from both sides by its full softmax, BERT "
         f"{100 * MASKED:.0f} % of its pieces and the next sentence; both updates by AdamW. Static vectors are looked up and do not "
