@@ -137,7 +137,7 @@ def _publish_staged(
 ) -> int:
     from hf_elmo.pretrained import resolve
     from hf_elmo.publish import card, staging
-    from hf_elmo.publish.repository import CARD, check_state, state_of_tag
+    from hf_elmo.publish.repository import CARD, check_state, look_where_it_goes, state_of_tag
     from hf_elmo.publish.upload import check_tag, upload
 
     try:
@@ -161,7 +161,7 @@ def _publish_staged(
         tagged = state_of_tag(api, order)
         check_tag(order, tagged, facts)
     if not unseen:
-        check_state(order, state, facts)
+        check_state(order, look_where_it_goes(api, order, state), facts)
     config = staging.read_settings(staged / "config.json")
     with_code = any(staged.glob("*.py"))
     if options.no_load_check:
@@ -241,9 +241,9 @@ def _look(options: argparse.Namespace, api: "HfApi", order: "Order") -> tuple[st
 
 def _their_cards(api: "HfApi", order: "Order", state: "State", facts: Sequence["FileFacts"]) -> dict[str, str]:
     """The other cards of the branch, or of main where the branch will be made from it."""
-    from hf_elmo.publish.repository import look, read_cards
+    from hf_elmo.publish.repository import look_where_it_goes, read_cards
 
-    return read_cards(api, order.repo_id, state if state.head else look(api, order.repo_id, "main"), facts)
+    return read_cards(api, order.repo_id, look_where_it_goes(api, order, state), facts)
 
 
 def _plan(

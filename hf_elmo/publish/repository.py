@@ -2,9 +2,10 @@
 """What a repository on the Hub holds, compared with what is to be sent; nothing is changed here."""
 
 import re
+import shlex
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,11 @@ from hf_elmo.publish.staging import FileFacts
 
 CARD, CARDS = "README.md", r"README(_[a-z]{2})?\.md"
 NEW, CHANGED, SAME = "new", "replaces another", "there already"
+# Files that transformers reads, or prefers to others, when a model is loaded; those of another model would be mixed in.
+READ_WHEN_LOADING = (
+    r"model.*\.safetensors|model\.safetensors\.index\.json|pytorch_model.*\.bin.*|lm_head\.safetensors"
+    r"|adapter_config\.json|generation_config\.json"
+)
 _BRANCH = r"[A-Za-z0-9_](?:[\w./-]*[\w-])?"
 
 
@@ -38,6 +44,7 @@ class State:
     private: bool | None = None
     head: str | None = None
     files: dict[str, RemoteFile] = field(default_factory=dict)
+    of_main: bool = False  # not of the revision asked for, which will be made from main
 
     def of(self, local: FileFacts) -> str:
         """NEW, CHANGED or SAME: how a local file stands to the repository."""
@@ -119,6 +126,17 @@ def look(api: HfApi, repo_id: str, revision: str) -> State:
     return State(exists=True, private=info.private, head=info.sha, files=files)
 
 
+def look_where_it_goes(api: HfApi, order: Order, state: State) -> State:
+    """What the commit will be put on: the branch, or main where the branch will be made from it.
+
+    Raises:
+        HubError: the Hub cannot be asked.
+    """
+    if not state.exists or state.head is not None:
+        return state
+    return replace(look(api, order.repo_id, "main"), of_main=True)
+
+
 def who_am_i(api: HfApi, repo_id: str) -> str:
     """Name of the user whose token is used.
 
@@ -141,7 +159,8 @@ def check_state(order: Order, state: State, facts: Sequence[FileFacts]) -> None:
     """Refuse a repository whose state would spoil what is asked for.
 
     Raises:
-        PublishError: a private model would become public, files would be left out, a pull request has no target.
+        PublishError: a private model would become public, files would be left out or old weights be read beside the new
+            ones, a pull request has no target.
     """
     if order.private and state.private is False:
         raise PublishError(
@@ -155,6 +174,12 @@ def check_state(order: Order, state: State, facts: Sequence[FileFacts]) -> None:
         )
     if order.create_pr and state.head is None:
         raise PublishError(f"{order.repo_id} does not exist yet, so nothing can be proposed: leave --create-pr out")
+    if stale := [name for name in state.others(facts) if re.fullmatch(READ_WHEN_LOADING, name)]:
+        branch = "" if order.revision == "main" or state.of_main else f" --revision {shlex.quote(order.revision)}"
+        raise PublishError(
+            f"{order.repo_id} has {', '.join(stale)}, which would be read when the model is loaded and are not in the "
+            f"folder: delete them first (hf repos delete-files {order.repo_id} {shlex.join(stale)}{branch})"
+        )
     folders = {name.rsplit("/", 1)[0] for name in state.files if "/" in name}
     if clash := sorted(folders & {local.name for local in facts}):
         raise PublishError(f"{order.repo_id} has a folder {clash[0]}, where a file of that name is to be sent")

@@ -15,7 +15,7 @@ from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi
 
 from hf_elmo.publish.errors import HubError, PublishError
 from hf_elmo.publish.hub_errors import AGAIN, explain, may_pass, patiently, pauses
-from hf_elmo.publish.repository import Order, State, check_state, look
+from hf_elmo.publish.repository import Order, State, check_state, look, look_where_it_goes
 from hf_elmo.publish.staging import FileFacts
 
 Say = Callable[[str], None]
@@ -104,6 +104,7 @@ def _make_place(api: HfApi, order: Order, state: State, facts: Sequence[FileFact
             return state
         state = State(exists=True, private=state.private)
     if state.head is None and order.revision != "main":
+        check_state(order, look_where_it_goes(api, order, state), facts)
         say(f"will create the branch {order.revision} from main")
         try:
             api.create_branch(repo_id, branch=order.revision, exist_ok=True)
@@ -113,6 +114,7 @@ def _make_place(api: HfApi, order: Order, state: State, facts: Sequence[FileFact
                     f"the branch {order.revision} was not created: {explain(error, repo_id, api)}"
                 ) from error
         state = look(api, repo_id, order.revision)
+        check_state(order, state, facts)  # main may have changed in between
     return state
 
 

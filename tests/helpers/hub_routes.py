@@ -5,13 +5,14 @@ import base64
 import hashlib
 import json
 import re
+from fnmatch import fnmatchcase
 from urllib.parse import parse_qs, quote
 
 import yaml
 from hub_cards import check_card, metadata_of
 from hub_discussions import DiscussionRoutes, hub_routes
 from hub_http import Answer, Connection, Routes
-from hub_repos import File, HubRepo, Refusal, apply, goes_to_lfs
+from hub_repos import Commit, File, HubRepo, Refusal, apply, goes_to_lfs
 
 storage_routes = Routes()
 API = r"/api/(models|datasets|spaces)/([^/]+/[^/]+)"
@@ -196,7 +197,11 @@ class HubHandler(DiscussionRoutes, Connection):
         for wanted in json.loads(self.body)["files"]:
             sample = base64.b64decode(wanted["sample"])
             lfs = goes_to_lfs(wanted["path"], wanted["size"], sample)
-            row = {"path": wanted["path"], "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False}
+            row = {
+                "path": wanted["path"],
+                "uploadMode": "lfs" if lfs else "regular",
+                "shouldIgnore": _is_ignored(commit, wanted["path"]),
+            }
             known = commit.files.get(wanted["path"])
             rows.append(row | ({"oid": known.remote_oid} if known else {}))
         return Answer.json({"files": rows, "commitOid": commit.oid})
@@ -349,6 +354,12 @@ class StorageHandler(Connection):
         if hashlib.sha256(content).hexdigest() != oid:
             raise Refusal(400, "BadDigest: the content is not what its sha256 promised")
         self.hub.lfs_store[oid] = content
+
+
+def _is_ignored(commit: Commit, path: str) -> bool:
+    """By the patterns of .gitignore, of which the plain ones are understood: names, `*` and `?`, in any folder."""
+    patterns = commit.files.get(".gitignore", File(b"")).content.decode().splitlines()
+    return any(fnmatchcase(part, pattern) for part in path.split("/") for pattern in patterns)
 
 
 def _lfs(file: File) -> dict:

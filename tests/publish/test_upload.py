@@ -4,6 +4,7 @@
 import argparse
 import hashlib
 import json
+import re
 
 import pytest
 from huggingface_hub import HfApi, constants
@@ -310,11 +311,63 @@ def test_a_slash_behind_the_folder_is_no_other_name(publish, hub, folder):
     assert publish(source=f"{folder}/") == 0
 
 
-def test_a_gitignore_would_leave_files_out(publish, hub):
+@pytest.mark.parametrize("revision", ["main", "dev"])
+def test_a_gitignore_would_leave_files_out(revision, publish, hub):
     hub.create("org/elmo")
     hub.commit("org/elmo", {".gitignore": b"*.safetensors\n"})
     with pytest.raises(PublishError, match="has a .gitignore, by which the Hub would leave files out"):
-        publish()
+        publish("--revision", revision)
+    assert not hub.asked("POST|PUT|DELETE")
+
+
+@pytest.mark.parametrize("revision", ["main", "dev"])
+@pytest.mark.parametrize(
+    "stale",
+    [
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "model-00001-of-00002.safetensors",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+        "lm_head.safetensors",
+        "adapter_config.json",
+        "generation_config.json",
+    ],
+)
+def test_weights_that_would_be_read_beside_the_new_ones_are_refused(stale, revision, publish, hub, folder):
+    hub.create("org/elmo")
+    hub.commit("org/elmo", {stale: b"of another model", "notes.txt": b"mine"})
+    if stale == "model.safetensors":
+        (folder / stale).rename(folder / "model-00001-of-00001.safetensors")
+        names = load_file(folder / "model-00001-of-00001.safetensors")
+        index = {"metadata": {}, "weight_map": dict.fromkeys(names, "model-00001-of-00001.safetensors")}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    with pytest.raises(PublishError, match=rf"hf repos delete-files org/elmo {re.escape(stale)}") as raised:
+        publish("--revision", revision)
+    assert "notes.txt" not in str(raised.value) and not hub.asked("POST|PUT|DELETE")
+    hub.commit("org/elmo", {stale: None})
+    assert publish("--revision", revision) == 0
+    assert stale not in hub.files("org/elmo", revision)
+
+
+def test_what_appears_on_main_before_a_branch_is_made_from_it_is_noticed(publish, hub):
+    hub.create("org/elmo")
+    theirs = {".gitignore": b"*.safetensors\n"}
+    hub.fault("POST", r"/branch/", kind="action", action=lambda: hub.commit("org/elmo", theirs))
+    with pytest.raises(PublishError, match="has a .gitignore, by which the Hub would leave files out"):
+        publish("--revision", "dev")
+    assert "model.safetensors" not in hub.files("org/elmo", "dev")
+    assert not hub.asked("POST", COMMIT)
+
+
+def test_the_test_hub_leaves_out_what_gitignore_names(hub, tmp_path):
+    hub.create("org/elmo")
+    hub.commit("org/elmo", {".gitignore": b"*.safetensors\n"})
+    (tmp_path / "a.safetensors").write_bytes(b"x")
+    (tmp_path / "b.txt").write_bytes(b"x")
+    HfApi(endpoint=hub.url, token=hub.anna).upload_folder(repo_id="org/elmo", folder_path=tmp_path)
+    assert "b.txt" in hub.files("org/elmo") and "a.safetensors" not in hub.files("org/elmo")
 
 
 def test_a_dry_run_changes_nothing_and_works_without_a_hub(publish, hub, folder, capsys):
