@@ -9,7 +9,7 @@ import io
 import math
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -23,6 +23,7 @@ WIDTH = 4.9  # inches: 353 units of the picture, about the pixels of a phone
 BAR = 0.155  # inches
 LETTERS = 24  # of a line of a name beside bars
 RADAR_LETTERS = 13  # beside a radar
+UNDER_BARS, UNDER_LINES, BESIDE_LINES = 36, 48, 30  # letters of a line of an axis' name
 MOST_BARS = 6  # rows drawn as bars; more of them are points on a line
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters as letters: small, searchable, read aloud
@@ -76,12 +77,12 @@ def draw(table: Mapping[str, Any], colours: Mapping[str, str], prefix: str = "p"
         raise ValueError(
             f"table {table['id']}: a picture of kind {kind!r} is not known; there are {', '.join(_DRAWN)}"
         )
+    left_out = far_below(table)
+    rows = [row for row in rows if row["label"] not in left_out]
     import matplotlib
     from matplotlib.figure import Figure
 
-    wanted = plot.get("x")
-    columns = [name for name in wanted if name in table["columns"]] if isinstance(wanted, list | tuple) else []
-    columns = columns or [name for name in table["columns"] if any(_value(row, name) is not None for row in rows)]
+    columns = _columns(table)
     if (kind == "radar" and len(columns) < 3) or (kind == "lines" and len(columns) < 2):
         kind = "bars"  # two spokes make no surface, and one point no line
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": table["id"]}):  # same table, same picture
@@ -90,6 +91,31 @@ def draw(table: Mapping[str, Any], colours: Mapping[str, str], prefix: str = "p"
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     return _inline(buffer.getvalue(), table, prefix)
+
+
+def far_below(table: Mapping[str, Any]) -> list[str]:
+    """Labels of baselines that a picture of bars leaves out, as the models would lie close together beside them.
+
+    These are rows of no contender with less than half of what the worst contender has, in any column drawn.
+    """
+    plot = table.get("plot") or {}
+    if plot.get("kind") != "bars" or plot.get("log_x"):
+        return []
+    found: dict[str, None] = {}
+    for column in _columns(table):
+        values = [(row, value) for row in table["rows"] if (value := _value(row, column)) is not None]
+        least = min((value for row, value in values if row.get("contender")), default=-math.inf)
+        found.update((row["label"], None) for row, value in values if not row.get("contender") and value < least / 2)
+    return list(found)
+
+
+def _columns(table: Mapping[str, Any]) -> list[str]:
+    """The columns that are drawn: those that the plot names, else all with a value."""
+    wanted = table["plot"].get("x")
+    columns = [name for name in wanted if name in table["columns"]] if isinstance(wanted, list | tuple) else []
+    return columns or [
+        name for name in table["columns"] if any(_value(row, name) is not None for row in table["rows"])
+    ]
 
 
 def _value(row: Mapping[str, Any], column: str) -> float | None:
@@ -169,7 +195,7 @@ def _bars(figure, table, rows, columns, looks) -> None:
     if table["plot"].get("log_x"):
         axes.set_xscale("log")
         _plain_numbers(axes.xaxis)
-    axes.set_xlabel(table["unit"])
+    axes.set_xlabel(textwrap.fill(table["unit"], UNDER_BARS))
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -207,8 +233,8 @@ def _lines(figure, table, rows, columns, looks) -> None:
         axes.set_yscale("log")
         _plain_numbers(axes.yaxis)
     if isinstance(plot.get("x"), str):
-        axes.set_xlabel(plot["x"])
-    axes.set_ylabel(table["unit"])
+        axes.set_xlabel(textwrap.fill(plot["x"], UNDER_LINES))
+    axes.set_ylabel(textwrap.fill(table["unit"], BESIDE_LINES))
     axes.grid()
     axes.spines[["top", "right"]].set_visible(False)
     _legend(figure, rows, looks, "lines")
@@ -302,7 +328,7 @@ def _inline(svg: str, table: Mapping[str, Any], prefix: str) -> str:
     svg = svg[svg.index("<svg") :]
     for pattern, replacement in _SHORTER:
         svg = re.sub(pattern, replacement, svg, flags=re.DOTALL)
-    svg = re.sub(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), svg)
+    svg = _outside_text(r"-?\d+\.\d{2,}", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), svg)
     for number, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))):
         svg = svg.replace(f'id="{name}"', f'id="{prefix}-{number}"').replace(
             f'xlink:href="#{name}"', f'href="#{prefix}-{number}"'
@@ -316,8 +342,8 @@ def _inline(svg: str, table: Mapping[str, Any], prefix: str) -> str:
     svg = re.sub(r"\s*\n\s*", " ", svg)
     if "<g " not in svg:  # groups without anything to say
         svg = svg.replace("<g>", "").replace("</g>", "")
-    svg = re.sub(r"> +<", "><", svg).strip().replace("; ", ";")
-    svg = re.sub(r'(?<=[\d"]) ?([MLCQz]) ?(?=[\d"-])', r"\1", svg)
+    svg = _outside_text("; ", ";", re.sub(r"> +<", "><", svg).strip())
+    svg = _outside_text(r'(?<=[\d"]) ?([MLCQz]) ?(?=[\d"-])', lambda found: found[1], svg)
     grid = re.findall(rf'<path {_PATH} (style="[^"]*var\(--line\)[^"]*")/>', svg)
     if grid:  # below everything, so that it may come first, as one path
         svg = re.sub(r'<path d="[^"]*" style="[^"]*var\(--line\)[^"]*"/>', "", svg)
@@ -330,6 +356,11 @@ def _inline(svg: str, table: Mapping[str, Any], prefix: str) -> str:
         lambda found: f'<path d="{"".join(path.strip() for path in re.findall(_PATH, found[0]))}" {found[1]}/>',
         svg,
     )
+
+
+def _outside_text(pattern: str, replacement: str | Callable[[re.Match[str]], str], svg: str) -> str:
+    """`re.sub` inside of tags alone: numbers and names that are read stay as they are."""
+    return re.sub(r"<[^>]*>", lambda tag: re.sub(pattern, replacement, tag[0]), svg)
 
 
 def _dots_as_path(found: re.Match[str]) -> str:
