@@ -228,6 +228,8 @@ def _explanations(results: Results) -> list[str]:
         f"The task networks are trained on {first['train']:,} clean sentences, as those of the section on quality, and "
         f"scored on {first['sentences']:,} dev sentences before and after. Intervals are 95 % bootstrap intervals over these sentences.",
         "Points lost are of each contender's own clean score: one that is bad to begin with has less to lose.",
+        "A list of static vectors gives a word that it lacks the vector of its lower-case spelling, which softens changes "
+        "of case; BERT's tokenizers drop invisible characters, which are all that zero_width adds.",
     ]
 
 
