@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 SIGNIFICANT = 0.05
+SMALLEST_P = 0.0001
 TEXTS = Path(__file__).resolve().parent / "texts"
 
 
@@ -90,6 +91,28 @@ def written(number: float | int, decimals: int | None = None) -> str:
     digits = decimals_for(abs(number)) if decimals is None else decimals
     text = f"{number:,.{digits}f}"
     return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+
+
+def p_written(p: float | None) -> str:
+    """A p value with four digits; one too small for them as below the least."""
+    return "" if p is None else f"<{SMALLEST_P:.4f}" if p < SMALLEST_P else f"{p:.4f}"
+
+
+def grouped(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[Mapping[str, Any]]]]:
+    """Comparisons of a claim by the id of the table, and in it by the column, where the first figure stands."""
+    found: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for one in comparisons:
+        table, _, column = one["places"][0]
+        found.setdefault(table, {}).setdefault(column, []).append(one)
+    return found
+
+
+def way_told(way: Mapping[str, Any]) -> str:
+    """How cells were made, one line for people: all but the command and the number of cells."""
+    commit = way["commit"] and f"{way['commit'][:12]}{' with changes' if way['dirty'] else ''}"
+    cores = way["cores"] and f"{way['cores']} cores"
+    parts = (way["device"], way["processor"], cores, way["torch"] and f"torch {way['torch']}", commit)
+    return ", ".join(part for part in parts if part)
 
 
 def best_of(table: Mapping[str, Any]) -> dict[str, set[float]]:

@@ -4,7 +4,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hf_elmo.compare.formatting import best_of, decimals_of, flat, in_both, keys_of, texts, written
+from hf_elmo.compare.formatting import (
+    best_of,
+    decimals_of,
+    flat,
+    in_both,
+    keys_of,
+    p_written,
+    texts,
+    way_told,
+    written,
+)
 
 
 def markdown(report: Mapping[str, Any], language: str = "en") -> str:
@@ -32,11 +42,14 @@ def _lines(report: Mapping[str, Any], language: str) -> Iterator[str]:
         if section["tests"]:
             yield f"<details><summary>{text['tests']}</summary>\n"
             keys = keys_of(section["tests"])
-            yield from grid(keys, [[_shown(test.get(key)) for key in keys] for test in section["tests"]])
+            yield from grid(keys, [[_shown(test.get(key), key) for key in keys] for test in section["tests"]])
             yield "</details>\n"
         for note in section["notes"]:
             yield f"{note}\n"
     yield f"## {text['facts']}\n"
+    ways = [[way_told(way), f"`{way['command']}`", str(way["cells"])] for way in report["made_by"]]
+    yield from grid([text["way"], text["command"], text["cells"]], ways)
+    yield f"{text['facts_of_report']}\n"
     for name, value in report["facts"].items():
         yield f"- {text.get(name, name)}: {flat(value)}"
 
@@ -62,7 +75,7 @@ def _ledger(ledger: Sequence[Mapping[str, Any]], text: Mapping[str, str], langua
             [
                 one["measure"][language],
                 *(f"{one[side]['label']} {written(one[side]['value'])}" for side in ("claimed", "other")),
-                "" if one["p"] is None else written(one["p"], 4),
+                p_written(one["p"]),
                 text[one["outcome"]],
             ]
             for one in entry["comparisons"]
@@ -102,9 +115,11 @@ def _cell(cell: Mapping[str, Any] | None, decimals: int) -> str:
     return shown
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, key: str) -> str:
     if value is None:
         return ""
+    if key in ("p", "p_holm"):
+        return p_written(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return written(value) if isinstance(value, int | float) else flat(value)

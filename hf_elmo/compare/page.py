@@ -14,7 +14,19 @@ import jinja2
 from markupsafe import Markup
 
 from hf_elmo.compare import plots
-from hf_elmo.compare.formatting import TEXTS, best_of, decimals_of, flat, in_both, tests_told, texts, written
+from hf_elmo.compare.formatting import (
+    TEXTS,
+    best_of,
+    decimals_of,
+    flat,
+    grouped,
+    in_both,
+    p_written,
+    tests_told,
+    texts,
+    way_told,
+    written,
+)
 
 
 def page(report: Mapping[str, Any]) -> str:
@@ -41,6 +53,11 @@ def page(report: Mapping[str, Any]) -> str:
         title=in_both,
         tests_told=tests_told,
         written=written,
+        p_written=p_written,
+        grouped=grouped,
+        way_told=way_told,
+        far_below=plots.far_below,
+        tables={table["id"]: table for section in report["sections"] for table in section["tables"]},
         decimals_of=decimals_of,
         best_of=best_of,
     )

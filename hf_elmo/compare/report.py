@@ -3,7 +3,8 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hf_elmo.compare.markdown import markdown
 from hf_elmo.compare.page import page
 
 FORMAT = 1
+MADE_BY = ("command", "device", "commit", "dirty", "torch", "processor", "cores")
 DIGITS = 6  # of a figure; the cells hold all
 
 
@@ -47,7 +49,7 @@ def write_report(folder: Path, sections: Sequence[Mapping[str, Any]], facts: Map
 
 
 def content_of(folder: Path, sections: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Content of report.json: facts, ledger and sections, the file of every cell a value names, and values without one.
+    """Content of report.json: facts, how its cells were made, ledger and sections, the file of every cell, values without.
 
     Raises:
         ValueError: a table or a value lacks what a report needs; names it.
@@ -71,11 +73,34 @@ def content_of(folder: Path, sections: Sequence[Mapping[str, Any]], facts: Mappi
     return {
         "format": FORMAT,
         "facts": {**facts, **{name: value for name, value in made.items() if name not in facts}},
+        "made_by": made_by(folder / files[cell] for cell in sorted(named) if cell in files),
         "ledger": ledger_of(checked, facts),
         "sections": checked,
         "cells": {cell: files[cell] for cell in sorted(named) if cell in files},
         "untraced": untraced,
     }
+
+
+def made_by(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """How cells were made, most frequent first, each way once, with the number of its cells.
+
+    Args:
+        paths: files of the cells that figures of the report name.
+    Returns:
+        {"command", "device", "commit", "dirty", "torch", "processor", "cores", "cells"}; None for what a file does not tell.
+    """
+    counts: Counter[tuple] = Counter()
+    for path in paths:
+        try:
+            cell = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            continue  # damaged in the meantime
+        code, machine_of = cell.get("code") or {}, cell.get("machine") or {}
+        way = (cell.get("command"), cell.get("device"), code.get("commit"), code.get("dirty"))
+        way += ((cell.get("versions") or {}).get("torch"), machine_of.get("cpu"), machine_of.get("cores"))
+        counts[way] += 1
+    ways = sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))
+    return [dict(zip((*MADE_BY, "cells"), (*way, count), strict=True)) for way, count in ways]
 
 
 def figures_of(section: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -9,7 +9,7 @@ import pytest
 from comparison_samples import FACTS, comparison
 
 from hf_elmo.compare import plots
-from hf_elmo.compare.formatting import texts, written
+from hf_elmo.compare.formatting import p_written, texts, written
 from hf_elmo.compare.page import page
 from hf_elmo.compare.report import write_report
 
@@ -133,6 +133,30 @@ def test_links_lead_to_places_of_the_page_and_ids_are_unique(made):
     wanted = {attributes["href"][1:] for _, attributes in reader.tags if "href" in attributes}
     wanted |= {attributes["for"] for tag, attributes in reader.tags if tag == "label"}
     assert wanted <= set(ids)
+
+
+def test_ledger_calls_measures_by_their_titles(made):
+    report, html, _ = made
+    tables = {table["id"]: table for section in report["sections"] for table in section["tables"]}
+    ledger = html[html.index('<section id="ledger">') : html.index('<section id="quality">')]
+    pairs = [one for entry in report["ledger"] for one in entry["comparisons"]]
+    assert pairs
+    for one in pairs:
+        name = one["places"][0][0]
+        assert f'<a href="#{name}">' in ledger and f">{name}" not in ledger
+        assert tables[name]["title"] in ledger
+    assert not re.search(r"<th[^>]*></th>", ledger)
+
+
+def test_ledger_is_in_chinese_where_a_title_is_known(made):
+    assert texts("titles.zh")["tables"]["quality-ner"] in made[1].partition('<section id="quality">')[0]
+
+
+@pytest.mark.parametrize(
+    ("p", "shown"), [(None, ""), (0.0, "<0.0001"), (0.00009, "<0.0001"), (0.0001, "0.0001"), (1.0, "1.0000")]
+)
+def test_no_p_value_is_zero(p, shown):
+    assert p_written(p) == shown
 
 
 def test_three_pictures_with_names_and_all_rows(made):

@@ -47,6 +47,25 @@ def test_report_tells_command_seeds_versions_commit_and_machine(written):
     assert facts["versions"]["torch"] and facts["machine"]["python"] and "commit" in facts["code"]
 
 
+def test_ways_that_cells_were_made_are_counted(tmp_path):
+    ids = [write_cell(tmp_path, "e", name) for name in ("a", "b", "c", "unused")]
+    path = tmp_path / "cells" / "e" / "b.json"
+    other = {"command": "hf-elmo compare --device cuda", "device": "GPU", "versions": {"torch": "3"}}
+    other |= {"code": {"commit": "f" * 40, "dirty": True}, "machine": {"cpu": "Chip", "cores": 16}}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **other}))
+    files = write_report(tmp_path, [section("e", table("x", ["v"], [row("elmo", {"v": 1.0}, ids[:3])]))], FACTS)
+    nothing = dict.fromkeys(("device", "commit", "dirty", "processor", "cores"))
+    assert json.loads(files["json"].read_text(encoding="utf-8"))["made_by"] == [
+        {**nothing, "command": FACTS["command"], "torch": "2", "cells": 2},
+        {"command": other["command"], "device": "GPU", "commit": "f" * 40, "dirty": True, "torch": "3"}
+        | {"processor": "Chip", "cores": 16, "cells": 1},
+    ]
+    told = "GPU, Chip, 16 cores, torch 3, ffffffffffff with changes"
+    for name in ("html", "md", "md_zh"):
+        text = files[name].read_text(encoding="utf-8")
+        assert told in text and other["command"] in text
+
+
 def test_values_without_a_file_are_named(tmp_path):
     sections = comparison(tmp_path)
     (tmp_path / "cells" / "sample" / "bert-2.json").unlink()
