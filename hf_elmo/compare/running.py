@@ -125,7 +125,8 @@ def plan_jobs(settings: Settings, context: Context) -> list[Job]:
 
 def fingerprint_of(module: ModuleType, cell: Cell, settings: Settings, context: Context) -> str:
     """What a cell's result depends on besides its key."""
-    contender = context.identity(cell.get("contender", ""))
+    names = cell.get("models", cell.get("contender", "")).split("; ")  # a timing has several, measured in turns
+    contender = "".join(map(context.identity, names))
     return settings.fingerprint(cell.experiment, getattr(module, "VERSION", 1), contender)
 
 
