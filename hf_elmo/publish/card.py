@@ -9,6 +9,7 @@ import yaml
 
 from hf_elmo.model_cards.check import card_metadata, check_card
 from hf_elmo.publish.errors import PublishError, RefusedFiles
+from hf_elmo.publish.facts_check import check_facts
 from hf_elmo.publish.repository import CARD
 
 CHOICES = ("keep", "replace", "merge")
@@ -23,14 +24,20 @@ def make_cards(staged: Path, facts: str, repo_id: str, revision: str) -> list[st
     Returns:
         notes for people, one line each.
     Raises:
-        PublishError: there are no such facts, or a number of the card has no source.
+        PublishError: there are no such facts, they are those of another model, or a number of the card has no source.
     """
     try:
+        from hf_elmo.model_cards.facts import load_facts
         from hf_elmo.model_cards.rendering import FILES, render_card
     except ImportError as error:
         if error.name != "jinja2":
             raise
         raise PublishError("cards are made by jinja2, which is not installed: pip install jinja2") from error
+    try:
+        known = load_facts(facts)
+    except (ValueError, OSError) as error:
+        raise PublishError(f"{CARD} cannot be made from {facts}: {' '.join(str(error).split())}") from error
+    check_facts(known, staged)
     for language, name in FILES.items():
         try:
             text = render_card(facts, language, folder=staged, repo_id=repo_id, revision=revision)

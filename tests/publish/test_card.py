@@ -1,9 +1,14 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Which card stands in the repository afterwards, and what is refused before anything is sent."""
 
+import json
+import shutil
+
 import pytest
 import yaml
+from safetensors.torch import load_file, save_file
 
+from hf_elmo import pretrained
 from hf_elmo.publish.card import merge
 from hf_elmo.publish.errors import PublishError, RefusedFiles
 
@@ -140,7 +145,10 @@ def test_no_model_without_a_card(publish, hub, folder):
 
 
 def test_a_card_made_from_facts_loads_what_the_tag_names(publish, hub, folder):
-    (folder / "README.md").unlink()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(pretrained.path_of("elmo-mini-en") / name, folder / name)
+    for path in [folder / "README.md", *folder.glob("*.py")]:
+        path.unlink()
     assert publish("--facts", "elmo-mini-en", "--tag", "v2.0") == 0
     files = hub.files("org/elmo", "v2.0")
     assert 'from_pretrained("org/elmo", revision="v2.0", trust_remote_code=True)' in files["README.md"].decode()
@@ -149,3 +157,63 @@ def test_a_card_made_from_facts_loads_what_the_tag_names(publish, hub, folder):
     assert len(hub.commits("org/elmo")) == 2
     with pytest.raises(PublishError, match="README.md cannot be made from no-such-model"):
         publish("--facts", "no-such-model")
+
+
+@pytest.mark.parametrize("facts", pretrained.names())
+def test_no_card_of_a_model_of_the_box_for_other_weights(facts, publish, hub, folder):
+    with pytest.raises(PublishError, match=f"the facts of {facts} .* model.safetensors") as raised:
+        publish("--facts", facts)
+    assert "\n" not in str(raised.value) and not hub.repos
+
+
+def test_weights_of_the_box_in_another_precision_are_the_same_model(publish, hub, folder):
+    box = pretrained.path_of("elmo-mini-en")
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(box / name, folder / name)
+    tensors = {name: tensor.float() for name, tensor in load_file(box / "model.safetensors").items()}
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    for path in folder.glob("*.py"):
+        path.unlink()
+    assert publish("--facts", "elmo-mini-en", "--dry-run") == 0
+    next(iter(tensors.values())).view(-1)[0] += 1
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(PublishError, match="model.safetensors holds other weights"):
+        publish("--facts", "elmo-mini-en", "--dry-run")
+
+
+SMALL = {  # https://allennlp.org/elmo: 1024/128 units, one highway layer
+    "num_hidden_layers": 2,
+    "cell_size": 1024,
+    "projection_size": 128,
+    "char_embedding_size": 16,
+    "char_filters": [[1, 32], [2, 32], [3, 64], [4, 128], [5, 256], [6, 512], [7, 1024]],
+    "num_highway_layers": 1,
+    "max_characters_per_token": 50,
+}
+WEIGHTS = "elmo_2x1024_128_2048cnn_1xhighway_weights.hdf5"
+
+
+def as_converted(folder, weights=WEIGHTS, **changes):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **SMALL, **changes}))
+    report = {"kind": "hdf5", "files": [{"role": "weights", "name": weights}], "verification": None}
+    (folder / "conversion.json").write_text(json.dumps(report))
+
+
+def test_a_card_of_converted_weights_is_made_for_these_alone(publish, hub, folder):
+    with pytest.raises(PublishError, match="the facts of elmo-small .* conversion.json"):
+        publish("--facts", "small")
+    as_converted(folder, cell_size=2048, num_highway_layers=2)
+    with pytest.raises(PublishError, match="cell_size is 2048 instead of 1024, num_highway_layers is 2 instead of 1"):
+        publish("--facts", "elmo-small")
+    as_converted(folder, weights="elmo_2x2048_256_2048cnn_1xhighway_weights.hdf5")
+    with pytest.raises(PublishError, match="the facts of elmo-small .* conversion.json names .* those of medium"):
+        publish("--facts", "elmo-small")
+    (folder / "conversion.json").write_text("[]")
+    with pytest.raises(PublishError, match="conversion.json holds no settings"):
+        publish("--facts", "elmo-small")
+    assert not hub.repos
+    as_converted(folder)
+    assert publish("--facts", "elmo-small") == 0
+    as_converted(folder, weights="mine.hdf5")  # a copy may have any name
+    assert publish("--facts", "elmo-small", "--card", "replace") == 0
