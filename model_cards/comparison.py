@@ -5,6 +5,7 @@ what that comparison says to common claims."""
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ from .facts import Texts
 from .numbers import Number, Results, rounded, shown
 
 ROWS = Path(__file__).resolve().parent / "comparisons.yaml"
+CHINESE = ROWS.with_name("names.zh.yaml")
 REPORT = "comparison/report.json"
 OVER_ALL = ("all", "overall", "mean", "average")  # first words of a column over all others
 UNCHANGED = "unchanged"
 COSINE = "cosine"
 MOST_COLUMNS = 6
+_TIMED = re.compile(
+    r"Timed on (?P<device>.+?) with (?P<threads>\d+) thread"
+)  # in a note of hf_elmo.compare.cost_tables
 _NUMBER = re.compile(r"[\d.,]+(-\d+)? ?%?")
 # Tables whose point another table makes: a card is read, the report is looked things up in.
 BEYOND_A_CARD = (
@@ -170,6 +175,29 @@ def claims(results: Results) -> list[dict[str, Any]]:
     ]
 
 
+def timed(results: Results) -> dict[str, Any] | None:
+    """What the report's costs were timed on, "device" and "threads", from the notes of its section on cost; None if it has
+    no such section or tells nothing of it."""
+    if not results.has(REPORT):
+        return None
+    for section in results.read(REPORT)["sections"]:
+        for note in section["notes"] if section["experiment"] == "cost" else ():
+            if found := _TIMED.search(note):
+                threads = Number(int(found["threads"]), frozenset({f"{REPORT}: cost, notes"}))
+                return {"device": shown(found["device"]), "threads": threads}
+    return None
+
+
+@cache
+def _chinese_names() -> dict[str, str]:
+    return yaml.safe_load(CHINESE.read_text(encoding="utf-8"))
+
+
+def _named(name: str) -> Texts:
+    """A column or row label of the report in both languages; names of data and models stay as they are."""
+    return {"en": shown(name), "zh": shown(_chinese_names().get(name, name))}
+
+
 def _row_of_column(table: Mapping[str, Any], column: str, sides: Mapping[str, str]) -> list[Row]:
     higher = table["higher_is_better"]
     best, several = {}, False
@@ -190,10 +218,12 @@ def _row_of_column(table: Mapping[str, Any], column: str, sides: Mapping[str, st
     titles = in_both(table, "tables")
     # "elmo-mini-en, lstm1" is told as "lstm1": the table's head names the two models
     labels = [best[side]["label"].removeprefix(sides[side]).lstrip(", ") for side in ("elmo", "bert")]
-    told = " / ".join(shown(label or "as it comes") for label in labels) if several and any(labels) else ""
+    best_rows = [_named(label or "as it comes") for label in labels] if several and any(labels) else []
+    told = {language: " / ".join(names[language] for names in best_rows) for language in ("en", "zh")}
+    columns = _named(column)
     question = {
-        "en": f"{shown(titles['en'])}: {shown(column)}" + (f" (best rows: {told})" if told else ""),
-        "zh": f"{shown(titles['zh'])}：{shown(column)}" + (f"（各取最好的一行：{told}）" if told else ""),
+        "en": f"{shown(titles['en'])}: {columns['en']}" + (f" (best rows: {told['en']})" if best_rows else ""),
+        "zh": f"{shown(titles['zh'])}：{columns['zh']}" + (f"（各取最好的一行：{told['zh']}）" if best_rows else ""),
     }
     units = in_both(table, "units", "unit") if table.get("unit") else {"en": "", "zh": ""}
     return [

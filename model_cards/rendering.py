@@ -25,7 +25,7 @@ from huggingface_hub.utils import validate_repo_id
 from hf_elmo import pretrained
 from hf_elmo.conversion.known_models import KNOWN_MODELS
 
-from .comparison import claims, comparison_rows
+from .comparison import claims, comparison_rows, timed
 from .facts import LANGUAGES, CardFacts, load_facts
 from .numbers import FILTERS, Number, Results, Sources, shown, without_marks
 from .shapes import CodeFile, code_files, shape_of
@@ -154,6 +154,8 @@ class _Context:
             "conversion": _conversion(folder),
             "rows": comparison_rows(results),
             "claims": claims(results),
+            "timed": timed(results),
+            "project_url": sources.entries["project"]["url"],
             "transformers_tested": [shown(version) for version in TRANSFORMERS_TESTED],
             "has_picture": in_box if folder is None else (folder / "loss.svg").is_file(),
         }

@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -14,14 +15,15 @@ from support import ROOT
 from tolerances import TOLERANCES
 
 from hf_elmo.cli import main
+from hf_elmo.compare.tasks import EXAMPLES
 from hf_elmo.model_cards import rendering
 from hf_elmo.model_cards.check import check_card
 from hf_elmo.model_cards.facts import load_facts, names
-from hf_elmo.model_cards.numbers import without_marks
+from hf_elmo.model_cards.numbers import Sources, unsourced_numbers, without_marks
 from hf_elmo.model_cards.rendering import FILES, render_card
 
 CARDS = [(name, language) for name in names() for language in ("en", "zh")]
-GOLDEN = Path(__file__).parent / "golden" / "elmo-original.md"
+GOLDEN = Path(__file__).parent / "golden"  # RENEW_GOLDEN=1 pytest -n 0 tests/model_cards/test_cards.py -k golden
 CODE_ROW = re.compile(r"^\| `\w+\.py` \| \d+ \| `[0-9a-f]{64}` \|\n", re.MULTILINE)
 
 
@@ -49,14 +51,61 @@ def test_both_languages_tell_the_same(name, marked):
     assert english.count("```python") == chinese.count("```python") > 1
 
 
-def test_the_whole_card_of_a_converted_model(plain_results):
-    """The golden file has no rows of code files, which change with the code: see the next test. To renew it:
+def golden(name, text):
+    """The text of a golden file, which `text` becomes where the goldens are renewed."""
+    if os.environ.get("RENEW_GOLDEN"):
+        (GOLDEN / name).write_text(text, encoding="utf-8")
+    return (GOLDEN / name).read_text(encoding="utf-8")
 
-    hf-elmo card elmo-original --results FOLDER_WITHOUT_COMPARISON | grep -v '^| `.*.py`' > tests/model_cards/golden/elmo-original.md
-    """
-    text = render_card("elmo-original", results=plain_results)
-    assert CODE_ROW.sub("", text) == GOLDEN.read_text(encoding="utf-8")
+
+@pytest.mark.parametrize(("language", "file"), [("en", "elmo-original.md"), ("zh", "elmo-original_zh.md")])
+def test_golden_card_of_a_converted_model(language, file, plain_results):
+    """The golden file has no rows of code files, which change with the code: see the next test but one."""
+    text = render_card("elmo-original", language, results=plain_results)
+    assert CODE_ROW.sub("", text) == golden(file, CODE_ROW.sub("", text))
     assert len(CODE_ROW.findall(text)) > 20
+
+
+def test_golden_structure_of_every_card(plain_results):
+    """Metadata (the same in both languages), first line, headings and how many rows, items and code blocks each has."""
+    found = {}
+    for name in names():
+        texts = {language: render_card(name, language, results=plain_results) for language in ("en", "zh")}
+        found[name] = {"metadata": metadata_of(texts["en"])}
+        found[name] |= {language: structure_of(CODE_ROW.sub("", text)) for language, text in texts.items()}
+    text = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+    assert found == json.loads(golden("structures.json", text))
+
+
+def structure_of(card):
+    """The first line under the title, and each heading with its numbers of table lines, items and code blocks."""
+    body = card.split("---\n", 2)[2]
+    code = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+    headings = {}
+    for section in re.split(r"^(?=#)", code.sub("```", body).lstrip(), flags=re.MULTILINE)[1:]:
+        heading, *lines = section.splitlines()
+        headings[heading] = " ".join(str(sum(line.startswith(mark) for line in lines)) for mark in ("|", "- ", "```"))
+    return {"first": body.split("\n\n")[1].split("\n")[0], "rows, items, code": headings}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_cards_say_where_hf_elmo_is_to_be_had(language, marked, tmp_path, monkeypatch):
+    address = "https://example.org/hf_elmo"
+    (tmp_path / "sources.yaml").write_text(
+        (ROOT / "model_cards" / "sources.yaml")
+        .read_text(encoding="utf-8")
+        .replace('title: hf_elmo\n  url: ""', f"title: hf_elmo\n  url: {address}"),
+        encoding="utf-8",
+    )
+    monkeypatch.setattr(rendering, "_sources", lambda: Sources(tmp_path / "sources.yaml"))
+    for name in names():
+        without = without_marks(marked[name, language])
+        text = render_card(name, language, marks=True)
+        assert without.count("`pip install .`") == 1 and "](" + address not in without
+        assert text.count(f"`pip install git+{address}`") == text.count(f"]({address})") == 1
+        assert "`pip install .`" not in text and unsourced_numbers(text) == []
+    on_the_hub = render_card("bert-mini-en", language, repo_id="org/bert", revision="v1")
+    assert "pip install" not in on_the_hub  # transformers alone loads it
 
 
 def test_code_files_are_listed_as_they_travel(tmp_path):
@@ -185,6 +234,20 @@ def test_cited_tolerances_are_those_of_the_tests():
     values = yaml.safe_load((ROOT / "model_cards" / "sources.yaml").read_text())["tolerances"]["values"]
     assert float(values["parity"]) == TOLERANCES["parity", "float32"]
     assert float(values["batch"]) == TOLERANCES["batch_invariance", "float32"]
+
+
+def test_cited_sizes_of_the_comparison_are_those_of_its_tasks():
+    values = yaml.safe_load((ROOT / "model_cards" / "sources.yaml").read_text())["comparison_data"]["values"]
+    assert values == {"train": f"{EXAMPLES['train'][1]:,}", "development": f"{EXAMPLES['validation'][1]:,}"}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("small", ["8"]), ("medium", ["8"]), ("original", ["8"]), ("5.5b", ["55", "19", "36"])],
+)
+def test_chinese_cards_count_words_in_hundred_millions(name, told):
+    text = render_card(name, "zh").split("## 训练\n")[1].split("\n## ")[0]
+    assert re.findall(r"([\d.]+) 亿词", text) == told and "百万" not in text and "十亿" not in text
 
 
 @pytest.mark.parametrize("name", ["small", "medium", "original"])

@@ -2,12 +2,13 @@
 """Rows of "ELMo or BERT?": who wins by hand-made reports and benchmarks, and how they come into a card."""
 
 import json
+import re
 import shutil
 
 import pytest
 
 from hf_elmo.compare.report import write_report
-from hf_elmo.model_cards.comparison import REPORT, Row, claims, comparison_rows, report_rows, telling_columns
+from hf_elmo.model_cards.comparison import REPORT, Row, claims, comparison_rows, report_rows, telling_columns, timed
 from hf_elmo.model_cards.numbers import Number, Results, unsourced_numbers, without_marks
 from hf_elmo.model_cards.rendering import render_card
 
@@ -93,6 +94,9 @@ TABLES = [
     two("noise", figure(7.0), figure(1.0), columns=("unchanged",)),
     two("kinds", figure(7.0), figure(1.0), columns=tuple("abcdefg")),
 ]
+# Latin words of a Chinese row: names of data, models, scores, layers and number formats.
+NAMES = set("UD EWT GUM WikiGold WNUT MR SUBJ Snips CLINC150 Banking77 SQuADShifts BLiMP F1 LSTM".split())
+NAMES |= set("C ELMo BERT original small base float32".split())
 
 
 @pytest.fixture
@@ -218,6 +222,71 @@ def test_the_report_comes_into_the_card(results, language):
     assert "Title ahead" in parts[ahead] and "Title seconds" in parts[ahead] and "Title behind" not in parts[ahead]
     assert "| 61.0 (60.0–62.0) | **70.0 (69.0–71.0)** |" in parts[behind]
     assert "Title open" in parts[open_]
+
+
+def test_rows_are_chinese_in_a_chinese_card(results):
+    report = json.loads((results.folder / REPORT).read_text(encoding="utf-8"))
+    rows = [
+        ("elmo-mini-en, compiled kernel", "elmo-mini-en", [figure(2.0)]),
+        ("elmo-mini-en, plain", "elmo-mini-en", [figure(1.0)]),
+        ("bert-mini-en", "bert-mini-en", [figure(1.0)]),
+    ]
+    report["sections"][0]["tables"] = [table("cost-training", rows, columns=("labels of words",))]
+    (results.folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
+    (row,) = report_rows(Results(results.folder))
+    assert without_marks(row.question["en"]) == (
+        "Title cost-training: labels of words (best rows: compiled kernel / as it comes)"
+    )
+    assert (
+        without_marks(row.question["zh"]) == "训练速度：整个模型的更新：词的标签（各取最好的一行：编译的内核 / 原样）"
+    )
+
+
+def test_no_english_is_left_in_the_chinese_rows_of_the_full_comparison():
+    results = Results()
+    if not results.has(REPORT):
+        pytest.skip("no report of the full comparison in model_cards/results")
+    for row in comparison_rows(results):
+        told = re.sub(r"{{.*?}}", "", without_marks(row.question["zh"] + " " + row.unit["zh"]))
+        assert set(re.findall(r"[A-Za-z][A-Za-z0-9]*", told)) <= NAMES, told
+    assert timed(results)["threads"].value == 1
+
+
+@pytest.mark.parametrize(
+    ("notes", "told"),
+    [
+        ([], None),
+        (
+            ["Timed on CPU with 1 thread(s), processor time."],
+            ("CPU", 1, "timed on CPU, 1 thread.", "在 CPU 上用 1 个线程"),
+        ),
+        (["", "Timed on H200 with 4 thread(s)."], ("H200", 4, "timed on H200, 4 threads.", "在 H200 上用 4 个线程")),
+    ],
+)
+def test_cards_tell_what_costs_were_timed_on(results, notes, told):
+    report = json.loads((results.folder / REPORT).read_text(encoding="utf-8"))
+    report["sections"].append({"experiment": "cost", "title": "Cost", "tables": [], "tests": [], "notes": notes})
+    (results.folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
+    again = Results(results.folder)
+    texts = [render_card("original", language, results=again, marks=True) for language in ("en", "zh")]
+    assert [unsourced_numbers(text) for text in texts] == [[], []]
+    if told is None:
+        assert timed(again) is None and "timed on" not in texts[0]
+    else:
+        device, threads, english, chinese = told
+        assert timed(again)["threads"].value == threads and without_marks(timed(again)["device"]) == device
+        assert english in without_marks(texts[0]) and chinese in without_marks(texts[1])
+
+
+def test_a_card_says_why_scores_of_the_same_data_differ(results):
+    sentence = "a fixed number of updates on at most 4,000 examples, scored on at most 1,000."
+    assert sentence in render_card("elmo-mini-en", results=results)
+    assert "4,000 个样本" in render_card("elmo-mini-en", "zh", results=results)
+    assert sentence not in render_card("original", results=results)  # shows no scores of that data
+
+
+def test_without_a_report_nothing_was_timed(plain_results):
+    assert timed(plain_results) is None
 
 
 def test_claims_of_the_report(results):

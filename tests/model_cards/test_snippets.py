@@ -65,10 +65,12 @@ def test_every_snippet_runs(marked, place):
 
 def check_told_shape(name, snippet):
     """The comment tells the words of the sentence, marks included, and the width of the model."""
-    told = re.search(r"mixed_state\.shape  # \((\d+), (\d+), (\w+)\)", snippet).groups()
+    told = re.search(r"mixed_state\.shape  # \((\d+), (\d+), ([\w.]+)\)", snippet).groups()
     words = len(re.findall(r"\w+|\.", re.search(r'tokenizer\("(.*?)"', snippet).group(1)))
     shapes = {known.name: known.shapes for known in KNOWN_MODELS.values()}.get(load_facts(name).known_model)
-    width = "256" if name == "elmo-mini-en" else "2D" if shapes is None else str(2 * shapes["lstm"]["projection_dim"])
+    width = "256" if name == "elmo-mini-en" else "model.config.hidden_size"
+    if shapes is not None:
+        width = str(2 * shapes["lstm"]["projection_dim"])
     assert told == ("1", str(words + 2), width)
 
 
