@@ -169,7 +169,9 @@ def _bars(figure, table, rows, columns, looks) -> None:
     as_points = max(map(len, bars)) > MOST_BARS
     of_group = max(map(len, bars))
     height = len(groups) * (max(0.25, of_group * 0.07) if as_points else of_group * BAR + 0.12)
-    figure.set_size_inches(WIDTH, height + 0.75 + 0.2 * math.ceil(len(rows) / 2) * (len(groups) != len(rows)))
+    figure.set_size_inches(
+        WIDTH, height + 0.75 + 0.2 * math.ceil(len(rows) / _legend_columns(rows)) * (len(groups) != len(rows))
+    )
     axes = figure.add_subplot()
     # Bar by bar of all groups: one call for what looks alike.
     for bar in zip(*bars, strict=True):
@@ -211,7 +213,7 @@ def _lines(figure, table, rows, columns, looks) -> None:
     places: list[float] = (
         [float(number) for number in numbers if number is not None] if numeric else list(range(len(columns)))
     )
-    figure.set_size_inches(WIDTH, 3.1 + 0.2 * math.ceil(len(rows) / 2))
+    figure.set_size_inches(WIDTH, 3.1 + 0.2 * math.ceil(len(rows) / _legend_columns(rows)))
     axes = figure.add_subplot()
     for row, look in zip(rows, looks, strict=True):
         points = [(x, column) for x, column in zip(places, columns, strict=True) if _drawable(row, column, plot)]
@@ -268,7 +270,7 @@ def _radar(figure, table, rows, columns, looks) -> None:
     """A spoke for each column, a closed line for each row; the middle is zero, or the least value if that is below."""
     from matplotlib.ticker import MaxNLocator
 
-    legend = 0.2 * math.ceil(len(rows) / 2) + 0.1
+    legend = 0.2 * math.ceil(len(rows) / _legend_columns(rows)) + 0.1
     height = WIDTH * 0.95 + legend
     figure.set_layout_engine("none")  # which leaves no room for many long names
     figure.set_size_inches(WIDTH, height)
@@ -313,8 +315,11 @@ def _legend(figure, rows, looks, kind: str, place: str = "outside lower center")
             dash = "none" if kind == "points" else look["dash"]
             marker = "none" if kind == "radar" else look["marker"]
             handles.append(Line2D([], [], color=look["colour"], ls=dash, marker=marker, ms=4, label=row["label"]))
-    columns = 2 if max(len(row["label"]) for row in rows) < 26 else 1
-    figure.legend(handles=handles, loc=place, ncols=columns, frameon=False, fontsize=10)
+    figure.legend(handles=handles, loc=place, ncols=_legend_columns(rows), frameon=False, fontsize=10)
+
+
+def _legend_columns(rows: Sequence[Mapping[str, Any]]) -> int:
+    return 2 if max(len(row["label"]) for row in rows) < 26 else 1
 
 
 def _number(column: str) -> float | None:

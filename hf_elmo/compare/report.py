@@ -96,7 +96,7 @@ def made_by(paths: Iterable[Path]) -> list[dict[str, Any]]:
         except ValueError:
             continue  # damaged in the meantime
         code, machine_of = cell.get("code") or {}, cell.get("machine") or {}
-        way = (cell.get("command"), cell.get("device"), code.get("commit"), code.get("dirty"))
+        way: tuple[Any, ...] = (cell.get("command"), cell.get("device"), code.get("commit"), code.get("dirty"))
         way += ((cell.get("versions") or {}).get("torch"), machine_of.get("cpu"), machine_of.get("cores"))
         counts[way] += 1
     ways = sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))
