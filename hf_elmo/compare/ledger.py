@@ -3,7 +3,7 @@
 
 A claim is a set of comparisons of figures, each of which counts for it, against it, or stays open. Whether two figures
 differ is told by the paired test of the experiment where there is one (Holm, 5 %), else by intervals that do not meet, else by
-two standard errors over seeds; of costs, by a margin of 10 %. A claim is *supported* if two thirds of its comparisons count
+two standard deviations of their difference over seeds; of costs, by a margin of 10 %. A claim is *supported* if two thirds of its comparisons count
 for it and none against it, *not supported here* if none counts for it or more against it than for it, *mixed* otherwise, and
 *not measured* without a comparison. Where a claim has several parts, each weighs the same, however many comparisons it has.
 """
