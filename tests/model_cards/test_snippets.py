@@ -2,6 +2,8 @@
 """Every block of code in every card runs. Converted models are stood in for by the tiny one, under their names."""
 
 import argparse
+import itertools
+import json
 import re
 import shlex
 import subprocess
@@ -10,6 +12,7 @@ import sys
 import pytest
 import torch
 from hub_server import HubServer
+from transformers import AutoModelForPreTraining, AutoTokenizer
 
 from hf_elmo import cli
 from hf_elmo.conversion.known_models import KNOWN_MODELS
@@ -17,9 +20,9 @@ from hf_elmo.model_cards import bias
 from hf_elmo.model_cards.facts import load_facts, names
 from hf_elmo.model_cards.numbers import without_marks
 from hf_elmo.model_cards.rendering import render_card
+from hf_elmo.pretrained import path_of
 
 CONVERTED = [name for name in names() if load_facts(name).origin == "converted"]
-WITHOUT_HF_ELMO = "import sys; sys.modules['hf_elmo'] = None; exec(compile(sys.stdin.read(), 'card', 'exec'))"
 
 
 def blocks(text, language):
@@ -125,37 +128,94 @@ def test_remote_code_of_the_box_runs_without_hf_elmo(marked, place):
     (saving,) = [code for code in snippets if "save_pretrained" in code]
     exec(compile(saving, "card", "exec"), {})
     (loading,) = [code for code in snippets if "trust_remote_code" in code]
-    run_without_hf_elmo(loading + "\nprint(tuple(output.mixed_state.shape))", None, "(2, 8, 256)")
+    (told,) = run_all([("elmo-mini-en", loading)], None, hidden=True)
+    assert told["mixed_state"] == [2, 8, 256] and told["module"] == "transformers_modules"
 
 
 @pytest.mark.slow
-def test_snippets_of_a_repository_load_its_tag(converted, tmp_path):
-    """On a Hub on 127.0.0.1, whose main holds something else: the pinned tag is loaded, without hf_elmo too."""
-    text = render_card("original", folder=converted, repo_id="org/elmo-original", revision="v1")
-    with HubServer() as hub:
-        token = hub.add_user("anna", orgs=("org",))
-        environment = hub.environment(tmp_path / "home", token)
-        push = f"""
+def test_snippets_of_repositories_load_their_tags(converted, tmp_path):
+    """Each distinct block of the cards of repositories runs against a Hub on 127.0.0.1 whose main branches have lost their
+    weights: where hf_elmo is installed in one process, without it (BERT, remote code) in another."""
+    mini = tmp_path / "mini"
+    for kind in (AutoModelForPreTraining, AutoTokenizer):
+        kind.from_pretrained(path_of("elmo-mini-en")).save_pretrained(mini)
+    folders = {"elmo-mini-en": mini, "bert-mini-en": path_of("bert-mini-en")} | dict.fromkeys(CONVERTED, converted)
+    distinct = {}  # code, the names of converted English models all one -> (repository, block)
+    for name, language in itertools.product(names(), ("en", "zh")):
+        card = render_card(name, language, folder=folders[name], repo_id=f"org/{name}", revision="v1")
+        for block in blocks(card, "python"):
+            assert block.count('"org/') == block.count(f'"org/{name}", revision="v1"') > 0
+            code = re.sub(
+                "  # .*", "", block.replace(f'"org/{name}"', '"org/elmo"' if name in CONVERTED else f'"{name}"')
+            )
+            distinct.setdefault(code, (name, block))
+    runs = list(distinct.values())
+    assert len(runs) == 2 + 3 + 2 + 2  # BERT, the ELMo of the box, converted English ones, the Portuguese one
+    pushed = sorted({name for name, _ in runs})
+    push = f"""
 from huggingface_hub import HfApi
 
 api = HfApi()
-api.create_repo("org/elmo-original")
-api.upload_folder(repo_id="org/elmo-original", folder_path={str(converted)!r})
-api.create_tag("org/elmo-original", tag="v1")
-api.delete_file("model.safetensors", "org/elmo-original")
+for name, folder in {[(name, str(folders[name])) for name in pushed]}:
+    api.create_repo("org/" + name)
+    api.upload_folder(repo_id="org/" + name, folder_path=folder)
+    api.create_tag("org/" + name, tag="v1")
+    api.delete_file("model.safetensors", "org/" + name)
 """
-        subprocess.run([sys.executable, "-c", push], env=environment, check=True, capture_output=True)
-        first, second = blocks(text, "python")
-        assert 'revision="v1"' in first and 'revision="v1"' in second
-        run_without_hf_elmo(second + "\nprint(tuple(output.mixed_state.shape))", environment, "(2, 8, 24)")
-        unpinned = second.replace(', revision="v1"', "")
-        with pytest.raises(AssertionError, match="model.safetensors"):
-            run_without_hf_elmo(unpinned, environment, "")
+    installed = [run for run in runs if "import hf_elmo\n" in run[1]]
+    without = [run for run in runs if run not in installed]
+    unpinned = [(name, block.replace(', revision="v1"', "")) for name, block in without]
+    with HubServer() as hub:
+        environment = hub.environment(tmp_path / "home", hub.add_user("anna", orgs=("org",)))
+        told = run_all([("push", push), *installed], environment)
+        told_without = run_all(without + unpinned, environment, hidden=True)
+    assert told[0] == {} and all(one["module"] == "hf_elmo" for one in told[1:])
+    assert len(told_without) == 2 * len(without) == 10
+    for (name, block), one in zip(installed + without, told[1:] + told_without[: len(without)], strict=True):
+        width, words = 256 if "mini" in name else 24, 5 if name == "elmo-portuguese" else 6
+        if "fill-mask" in block:
+            assert list(one) == ["fill"] and one["fill"] > 0
+        elif name == "bert-mini-en":
+            assert one["module"] == "transformers" and one["last_hidden_state"][-1] == width
+        elif "forward_total" in block:
+            assert one["forward_total"] < 0
+        else:
+            assert one["mixed_state"] == [1 + ("padding=True" in block), words + 2, width]
+            assert one["module"] == ("hf_elmo" if (name, block) in installed else "transformers_modules")
+    for one in told_without[len(without) :]:
+        assert "model.safetensors" in one["error"]
 
 
-def run_without_hf_elmo(code, environment, printed):
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_HF_ELMO], input=code, env=environment, capture_output=True, text=True
-    )
+RUN_ALL = """
+import json, sys
+
+job = json.load(sys.stdin)
+if job["hidden"]:
+    sys.modules["hf_elmo"] = None
+told = []
+for name, code in job["blocks"]:
+    values, found = {}, {}
+    try:
+        exec(compile(code, name, "exec"), values)
+        if "model" in values:
+            found["module"] = type(values["model"]).__module__.split(".")[0]
+        for kind in ("mixed_state", "last_hidden_state"):
+            if hasattr(values.get("output"), kind):
+                found[kind] = list(getattr(values["output"], kind).shape)
+        if "score" in values:
+            found["forward_total"] = float(values["score"].forward_total)
+        if "fill" in values:
+            found["fill"] = values["fill"]("The cat [MASK] on the mat.")[0]["score"]
+    except Exception as error:
+        found = {"error": f"{name}: {error}"}
+    told.append(found)
+print(json.dumps(told))
+"""
+
+
+def run_all(snippets, environment, hidden=False):
+    """What each (name, code) made, run one after another in one new process, with hf_elmo hidden from it or not."""
+    job = json.dumps({"blocks": snippets, "hidden": hidden})
+    done = subprocess.run([sys.executable, "-c", RUN_ALL], input=job, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == printed
+    return json.loads(done.stdout.splitlines()[-1])
