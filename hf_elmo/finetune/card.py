@@ -17,7 +17,7 @@ def make_card(
     model_type: str,
     auto_class: str,
     *,
-    base_model: str | None,
+    base: dict[str, Any],
     chosen_by: str | None,
     result: dict[str, Any],
 ) -> str:
@@ -28,14 +28,14 @@ def make_card(
         task: of `hf-elmo finetune`.
         model_type: of the configuration.
         auto_class: that loads the model.
-        base_model: id on the Hub of the model that training started from.
+        base: `license`, and `base_model` if the model that training started from is on the Hub; further metadata.
         chosen_by: metric by which the saved model was chosen among those of all evaluations.
         result: content of results.json.
     """
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag=TASK_TYPES[task],
-        base_model=base_model,
+        **base,
         tags=[model_type],
         model_name=name,
         eval_results=[

@@ -14,6 +14,8 @@ from hf_elmo.finetune.arguments import ARGUMENTS_NAME, LAST, Settings, save_argu
 from hf_elmo.finetune.card import make_card
 from hf_elmo.finetune.models import Prepared
 from hf_elmo.finetune.tasks import Task
+from hf_elmo.model_cards.check import LICENSES, card_metadata
+from hf_elmo.pretrained import resolve
 
 CARD_NAME = "README.md"
 OWN_NAMES = (report.RESULTS_NAME, ARGUMENTS_NAME, "predictions_validation.jsonl", "predictions_test.jsonl")
@@ -72,23 +74,56 @@ def make_room(settings: Settings) -> None:
 
 
 def leave_behind(settings: Settings, task: Task, prepared: Prepared, result: dict[str, Any]) -> dict[str, Any]:
-    """Write results.json and the card beside the saved model; returns the content of results.json."""
+    """Write results.json and the card, in which no folders are told, beside the saved model; returns the whole result."""
     folder = Path(str(settings.training.output_dir))
-    result = report.write_results(folder, result, torch.get_num_threads())
+    told = report.write_results(folder, report.without_folders(result), torch.get_num_threads())
     is_best = settings.training.load_best_model_at_end
     card = make_card(
         folder.resolve().name,
         settings.data.task or "",
         prepared.model.config.model_type,
         task.auto_class,
-        base_model=_id_on_hub(settings),
+        base=describe_base(settings.model.model),
         chosen_by=settings.training.metric_for_best_model if is_best else None,
-        result=result,
+        result=told,
     )
     write_atomically(folder / CARD_NAME, card)
-    return result
+    return {**told, "run": result["run"]}
 
 
-def _id_on_hub(settings: Settings) -> str | None:
-    name = settings.model.model
-    return None if name is None or Path(name).exists() else name
+def describe_base(name: str | None) -> dict[str, Any]:
+    """Metadata that a card takes from the model that training started from: `license`, and `base_model` of the Hub.
+
+    Args:
+        name: folder, name of a model of the box, or id on the Hub; None of random weights.
+    Returns:
+        `license`, as the card of that model names it, else "unknown"; its `license_name` and `license_link` where it has
+        them; `base_model` if the name is an id of the form org/name.
+    """
+    if name is None:
+        return {"license": "unknown"}
+    folder = Path(resolve(name))
+    found = _license_of(folder / CARD_NAME if folder.is_dir() else _card_on_hub(name))
+    return found if folder.is_dir() or "/" not in name else {**found, "base_model": name}
+
+
+def _card_on_hub(name: str) -> Path | None:
+    import huggingface_hub
+
+    try:
+        return Path(huggingface_hub.hf_hub_download(name, CARD_NAME))
+    except Exception:  # of any kind: the training is finished, and is not lost for want of a card
+        return None
+
+
+def _license_of(card: Path | None) -> dict[str, Any]:
+    try:
+        data = card_metadata(card.read_text(encoding="utf-8")) if card is not None else {}
+    except (OSError, ValueError):
+        data = {}
+    if not (isinstance(data.get("license"), str) and data["license"] in LICENSES):
+        return {"license": "unknown"}
+    found = {key: data[key] for key in ("license", "license_name", "license_link") if data.get(key)}
+    if not str(found.get("license_link", "https:")).startswith("https:"):
+        del found["license_link"]  # a file of the other repository
+    return found

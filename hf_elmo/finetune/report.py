@@ -2,8 +2,9 @@
 """`results.json`: the numbers of a run and all that is needed to repeat it."""
 
 import json
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def all_packages() -> dict[str, str]:
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """The command of a run, as one would type it, without secrets."""
+    """The command of a run, as one would type it, without secrets and with absolute paths by their last name."""
     words = ["hf-elmo", "finetune", *arguments]
     for place, word in enumerate(words):
         name, equals, _ = word.partition("=")
@@ -52,7 +53,40 @@ def command_line(arguments: Sequence[str]) -> str:
                 words[place] = f"{name}=..."
             elif place + 1 < len(words):
                 words[place + 1] = "..."
-    return shlex.join(words)
+    return shlex.join(map(_without_folder, words))
+
+
+def _without_folder(word: str) -> str:
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + (Path(value).name or value if Path(value).is_absolute() else value)
+
+
+def without_folders(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of results.json with absolute paths of the settings by their last name, wherever they stand in it.
+
+    A result is published beside its model, and where the data lay on one machine is of use to nobody else.
+    """
+    places = [text for text in _strings([content["run"]["settings"], content["model"]]) if Path(text).is_absolute()]
+    names = {place: Path(place).name for place in places if Path(place).name}
+    longest_first = sorted(names, key=len, reverse=True)
+    pattern = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, longest_first))})(?!\w)")
+    return _replaced(content, lambda text: pattern.sub(lambda found: names[found.group()], text)) if names else content
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)
+
+
+def _replaced(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _replaced(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def write_results(folder: Path, content: dict[str, Any], threads: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ SUMMARY = """\
 Publish a model on the Hub, checked, in one commit that is safe to repeat.
 
 Weights, tokenizer, code and card of FOLDER are copied, completed and checked: nothing but known files, no pickles, no
-optimiser state, no tokens; a card that the Hub takes; a model that loads, with the numbers of its files, in a fresh
+tokens, no paths of this machine; what a training left behind (checkpoint-*/, training_args.bin) stays out; a card that the Hub takes; a model that loads, with the numbers of its files, in a fresh
 process without hf_elmo. Then all of it is sent in one commit. After any failure the same command finishes the work; if
 everything is there already, nothing is sent."""
 EXAMPLE = """\
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="PATTERN",
-        help="leave out files or folders of FOLDER, as in 'checkpoint-*' training_args.bin",
+        help="leave out files or folders of FOLDER, as in corpus.txt 'old/*'",
     )
     parser.add_argument("--message", metavar="TEXT", help="first line of the commit")
     parser.add_argument("--token", help="instead of HF_TOKEN or the one that `hf auth login` has stored")
@@ -122,9 +122,9 @@ def publish(options: argparse.Namespace, api: "HfApi") -> int:
     folder = Path(resolve(options.folder))
     if not folder.is_dir():
         raise PublishError(f"{options.folder} is neither a folder nor a model of the box")
-    names = _checked_names(folder, options.exclude, _token(api))
+    names, left_out = _checked_names(folder, options.exclude, _token(api))
     with tempfile.TemporaryDirectory(prefix="hf-elmo-publish-") as place, limited_silence():
-        return _publish_staged(options, api, order, folder, names, Path(place))
+        return _publish_staged(options, api, order, folder, names, left_out, Path(place))
 
 
 def _publish_staged(
@@ -133,10 +133,11 @@ def _publish_staged(
     order: "Order",
     folder: Path,
     names: Sequence[str],
+    left_out: Sequence[str],
     staged: Path,
 ) -> int:
     from hf_elmo.pretrained import resolve
-    from hf_elmo.publish import card, staging
+    from hf_elmo.publish import card, places, staging
     from hf_elmo.publish.repository import CARD, check_state, look_where_it_goes, state_of_tag
     from hf_elmo.publish.upload import check_tag, upload
 
@@ -146,6 +147,7 @@ def _publish_staged(
         raise PublishError(
             f"the copy in {staged.parent} failed ({error}): TMPDIR=FOLDER names another place"
         ) from error
+    notes += places.check_places(staged, folder)
     if facts_of_card := options.facts or (options.folder if resolve(options.folder) != options.folder else None):
         notes += card.make_cards(staged, facts_of_card, order.repo_id, order.tag or order.revision)
         if order.tag is None:
@@ -177,7 +179,7 @@ def _publish_staged(
             f"loads in a fresh process without hf_elmo: {found['architecture']}, {found['parameters']:,} parameters, "
             f"{found['tensors']} tensors equal to the files"
         )
-    print(_plan(order, facts, state, notes, unseen))
+    print(_plan(order, facts, state, notes, unseen, left_out))
     if options.dry_run:
         print("nothing was sent (--dry-run)")
         return 0
@@ -192,15 +194,15 @@ def _token(api: "HfApi") -> str | None:
     return api.token if isinstance(api.token, str) else get_token()
 
 
-def _checked_names(folder: Path, exclude: Sequence[str], token: str | None) -> list[str]:
-    """Names of the files to send.
+def _checked_names(folder: Path, exclude: Sequence[str], token: str | None) -> tuple[list[str], list[str]]:
+    """Names of the files to send, and of what a training left behind.
 
     Raises:
         RefusedFiles: with every file that must not be sent.
     """
     from hf_elmo.publish.source import check_contents, list_files
 
-    names, problems = list_files(folder, exclude)
+    names, problems, left_out = list_files(folder, exclude)
     if problems:
         patterns = " ".join(shlex.quote(problem.name.rstrip("/")) for problem in problems[:6]) + (
             " ..." if len(problems) > 6 else ""
@@ -216,7 +218,7 @@ def _checked_names(folder: Path, exclude: Sequence[str], token: str | None) -> l
             f"{len(problems)} things in {folder} must be put right; nothing was sent",
             [str(problem) for problem in problems],
         )
-    return names
+    return names, left_out
 
 
 def _look(options: argparse.Namespace, api: "HfApi", order: "Order") -> tuple[str | None, "State", str | None]:
@@ -247,7 +249,12 @@ def _their_cards(api: "HfApi", order: "Order", state: "State", facts: Sequence["
 
 
 def _plan(
-    order: "Order", facts: Sequence["FileFacts"], state: "State", notes: Sequence[str], unseen: str | None
+    order: "Order",
+    facts: Sequence["FileFacts"],
+    state: "State",
+    notes: Sequence[str],
+    unseen: str | None,
+    left_out: Sequence[str],
 ) -> str:
     """The files with sizes, hashes and what becomes of them, and where they go."""
     from hf_elmo.publish.source import readable_size
@@ -271,6 +278,8 @@ def _plan(
     if kept := state.others(facts):
         shown = ", ".join(kept[:8]) + (f" and {len(kept) - 8} more" if len(kept) > 8 else "")
         lines.append(f"kept      in the repository only, left as they are: {shown}")
+    if left_out:
+        lines.append(f"left out  {', '.join(left_out)}")
     return "\n".join([*lines, *(f"note      {note}" for note in notes)])
 
 

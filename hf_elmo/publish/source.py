@@ -43,21 +43,34 @@ KINDS = (
     Kind(r"onnx/[\w.-]+\.onnx", "onnx", None),
 )
 
+# What Trainer of transformers leaves beside a model: nobody loads it, and everybody has it.
+DEBRIS = (
+    r"checkpoint-\d+/.*|runs/.*|training_args\.bin|optimizer\.(pt|bin)|(scheduler|scaler)\.pt|rng_state(_\d+)?\.pth"
+    r"|predictions_[\w.-]+\.jsonl"
+)
+
 # Why a file that many a folder holds is refused, where "nothing that belongs to a model" would not help.
 REASONS = (
-    (r"checkpoint-[^/]*/.*|checkpoints?/.*", "a checkpoint of a training, with its optimiser state"),
+    (r"checkpoint[^/]*/.*", "a checkpoint of a training, with its optimiser state"),
     (r"(.*/)?(optimizer|scheduler|scaler)\.(pt|bin|safetensors)|(.*/)?rng_state.*", "optimiser or run state"),
     (r".*\.(bin|pt|pth|th|ckpt|pkl|pickle|joblib|npy|npz|msgpack|dill)", "pickles run code when they are read"),
     (r".*\.(h5|hdf5)", "weights of another format; hf-elmo convert makes model.safetensors of them"),
     (r"\.git/.*", "the history of a repository"),
     (r"(.*/)?\.env(\..*)?|(.*/)?\.netrc|(.*/)?id_(rsa|ed25519|ecdsa)", "a place for secrets"),
     (r"(.*/)?events\.out\.tfevents\..*|log\.jsonl|runs/.*", "the log of a training"),
-    (r"predictions_.*\.jsonl", "predictions hold the evaluation data"),
     (r"(.*/)?__pycache__/.*|(.*/)?\.DS_Store|(.*/)?\.ipynb_checkpoints/.*", "left behind by a program"),
 )
 _TEXTS = ("settings", "json", "text")
 _CLIMBS = re.compile(r"(^|[/\\])\.\.[/\\]|[/\\]\.\.($|[/\\])")
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+
+
+class Listing(NamedTuple):
+    """Names of the files to send, what is refused, and what a training left behind (files and whole folders)."""
+
+    names: list[str]
+    problems: list["Problem"]
+    left_out: list[str]
 
 
 class Problem(NamedTuple):
@@ -70,8 +83,8 @@ class Problem(NamedTuple):
         return f"{self.name}: {self.reason}"
 
 
-def list_files(folder: Path, exclude: Sequence[str] = ()) -> tuple[list[str], list[Problem]]:
-    """Names, relative to the folder with `/` between the parts, of the files that may be sent, and what is refused.
+def list_files(folder: Path, exclude: Sequence[str] = ()) -> Listing:
+    """Names, relative to the folder with `/` between the parts, of the files that may be sent, and of all others.
 
     Contents are not read yet, so that a stray file of gigabytes costs no time.
 
@@ -84,6 +97,7 @@ def list_files(folder: Path, exclude: Sequence[str] = ()) -> tuple[list[str], li
     names: list[str] = []
     problems: dict[str, str] = {}
     used: set[str] = set()
+    left_out: set[str] = set()
     root = folder.resolve()
     for path, is_folder in _walk(root):
         name = path.relative_to(root).as_posix()
@@ -92,13 +106,16 @@ def list_files(folder: Path, exclude: Sequence[str] = ()) -> tuple[list[str], li
             used.update(fitting)
         elif is_folder:  # a link to one; others are walked into
             problems[name] = "a link to a folder is not followed"
+        elif re.fullmatch(DEBRIS, name):
+            top, below, _ = name.partition("/")
+            left_out.add(top + below)
         elif reason := _refusal(path, name, root):
             _note(problems, name, reason)
         else:
             names.append(name)
     if unused := [pattern for pattern in exclude if pattern not in used]:
         raise ValueError(f"--exclude {unused[0]!r} fits no file in {folder}")
-    return sorted(names), [Problem(*item) for item in sorted(problems.items())]
+    return Listing(sorted(names), [Problem(*item) for item in sorted(problems.items())], sorted(left_out))
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, bool]]:

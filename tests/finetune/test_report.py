@@ -37,3 +37,20 @@ def test_a_result_file_is_written_in_one_step(tmp_path):
     assert whole["machine"]["threads"] == 3 and {"torch", "transformers", "datasets"} <= set(whole["packages"])
     assert set(whole["code"]) >= {"commit", "dirty"}
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_where_files_lie_is_not_told(tmp_path):
+    word = str(tmp_path / "my data" / "train.conll")
+    assert report.command_line(["--train_data", word, f"--output_dir={tmp_path}/out", "--seed", "1"]) == (
+        "hf-elmo finetune --train_data train.conll --output_dir=out --seed 1"
+    )
+    content = {
+        "run": {"settings": {"train_data": [word], "model": "/m/elmo", "task": "tagging", "root": "/"}},
+        "model": {"start": "/m/elmo"},
+        "metrics": {"a/b": 1.5},
+        "notes": [f"{word}: 3 lines are empty", "/m/elmo2 and x/m/elmo stay"],
+    }
+    told = report.without_folders(content)
+    assert told["run"]["settings"] == {"train_data": ["train.conll"], "model": "elmo", "task": "tagging", "root": "/"}
+    assert told["model"]["start"] == "elmo" and told["metrics"] == {"a/b": 1.5}
+    assert told["notes"] == ["train.conll: 3 lines are empty", "/m/elmo2 and x/m/elmo stay"]

@@ -78,9 +78,9 @@ def test_the_command_ends_with_one_line(hub, folder, tmp_path):
     last = done.stderr.splitlines()[-1]
     assert last.startswith("hf-elmo: nothing was committed to org/elmo: the Hub failed with status 500")
     assert "Traceback" not in done.stderr
-    (folder / "training_args.bin").write_bytes(b"x")
+    (folder / "vectors.pkl").write_bytes(b"x")
     done = command(str(folder), "org/elmo", hub=hub, home=tmp_path / "home")
-    assert done.returncode == 1 and done.stderr.startswith("refused: training_args.bin: pickles run code")
+    assert done.returncode == 1 and done.stderr.startswith("refused: vectors.pkl: pickles run code")
 
 
 def spoil_architecture(folder):

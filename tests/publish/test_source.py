@@ -29,14 +29,14 @@ SECRETS = {
 
 def refused(folder, exclude=(), token=None) -> dict[str, str]:
     """Reason by name of the file."""
-    names, problems = list_files(folder, exclude)
+    names, problems, _ = list_files(folder, exclude)
     problems = problems or check_contents(folder, names, token)
     return {problem.name: problem.reason for problem in problems}
 
 
 def test_a_saved_model_has_nothing_to_refuse(folder):
-    names, problems = list_files(folder)
-    assert not problems and not check_contents(folder, names)
+    names, problems, left_out = list_files(folder)
+    assert not problems and not left_out and not check_contents(folder, names)
     assert names == sorted(path.name for path in folder.iterdir())
 
 
@@ -55,15 +55,36 @@ def test_pickles_are_refused_by_name_and_by_content(folder):
     assert set(refused(folder, exclude)) == {"lm_head.safetensors", "README.md"}
 
 
-def test_the_state_of_a_training_is_refused(folder):
-    for name in ("checkpoint-3/optimizer.pt", "checkpoint-3/model.safetensors", "checkpoint-4/rng_state.pth"):
-        (folder / name).parent.mkdir(exist_ok=True)
+# What Trainer of transformers 4 and 5 leaves behind.
+DEBRIS = (
+    "checkpoint-3/optimizer.pt checkpoint-3/model.safetensors checkpoint-4/rng_state_0.pth training_args.bin optimizer.pt "
+    "optimizer.bin scheduler.pt scaler.pt rng_state.pth rng_state_1.pth predictions_test.jsonl "
+    "runs/Nov26_host/events.out.tfevents.1.host.1.0 runs/x/1.2/events.out.tfevents.2.host.1.1"
+).split()
+
+
+def test_what_a_training_leaves_behind_is_left_out(publish, hub, folder, capsys):
+    clean = list_files(folder).names
+    for name in DEBRIS:
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
         (folder / name).write_bytes(b"x")
-    save_file({"exp_avg": torch.zeros(2)}, folder / "optimizer.safetensors")
-    torch.save({}, folder / "training_args.bin")
-    found = refused(folder)
-    assert set(found) == {"checkpoint-3/", "checkpoint-4/", "optimizer.safetensors", "training_args.bin"}
-    assert "optimiser state" in found["checkpoint-3/"] and "optimiser" in found["optimizer.safetensors"]
+    names, problems, left_out = list_files(folder)
+    assert names == clean and not problems
+    tops = {name.split("/")[0] + "/" * ("/" in name) for name in DEBRIS}
+    assert set(left_out) == tops
+    assert publish() == 0
+    assert set(hub.files("org/elmo")) == {*clean, ".gitattributes"}
+    assert f"left out  {', '.join(sorted(tops))}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoint-best/model.safetensors", "optimizer.safetensors", "sub/training_args.bin"]
+)
+def test_what_only_looks_like_left_behind_is_refused(name, folder):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"x")
+    _, problems, left_out = list_files(folder)
+    assert len(problems) == 1 and not left_out
 
 
 def test_a_stray_file_of_gigabytes_is_refused_without_being_read(folder):
@@ -126,7 +147,7 @@ def test_an_index_that_leads_out_of_the_folder_is_refused(folder):
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "../b.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    names, _ = list_files(folder)
+    names, _, _ = list_files(folder)
     reasons = [str(problem) for problem in check_contents(folder, names)]
     assert reasons == [
         "model.safetensors.index.json: the path '../b.safetensors' leads out of the folder",
@@ -209,20 +230,20 @@ def test_files_are_left_out_on_request_only(folder):
 
 
 def test_the_command_names_all_that_it_refuses_and_asks_no_hub(publish, hub, folder):
-    (folder / "training_args.bin").write_bytes(b"x")
+    (folder / "vectors.pkl").write_bytes(b"x")
     (folder / "notes.docx").write_bytes(b"x")
     with pytest.raises(
-        RefusedFiles, match=r"2 of the files .* nothing was sent.* --exclude notes.docx training_args.bin"
+        RefusedFiles, match=r"2 of the files .* nothing was sent.* --exclude notes.docx vectors.pkl"
     ) as raised:
         publish()
-    assert [problem.split(":")[0] for problem in raised.value.problems] == ["notes.docx", "training_args.bin"]
+    assert [problem.split(":")[0] for problem in raised.value.problems] == ["notes.docx", "vectors.pkl"]
     assert not hub.requests
-    assert publish("--exclude", "notes.docx", "training_args.bin") == 0
-    assert not {"notes.docx", "training_args.bin"} & set(hub.files("org/elmo"))
+    assert publish("--exclude", "notes.docx", "vectors.pkl") == 0
+    assert not {"notes.docx", "vectors.pkl"} & set(hub.files("org/elmo"))
     (folder / "LICENSE").write_text(SECRETS["a Hugging Face token"])
     asked = len(hub.requests)
     with pytest.raises(RefusedFiles, match="1 things in .* must be put right") as raised:
-        publish("--exclude", "notes.docx", "training_args.bin")
+        publish("--exclude", "notes.docx", "vectors.pkl")
     assert raised.value.problems[0].startswith("LICENSE: line 1 holds a Hugging Face token")
     assert len(hub.requests) == asked
 
