@@ -57,9 +57,10 @@ def check_card(text: str, folder: str | Path | None = None) -> list[str]:
         folder: of the repository that the card stands in, in which its links must lead to files; None: links are not
             followed.
     """
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    faults = ["a byte order mark stands before the metadata: save the card without it"] if text[:1] == "\ufeff" else []
+    text = plain_text(text)
     match = _FRONT_MATTER.match(text)
-    faults = (
+    faults += (
         _check_metadata(match.group(1), folder) if match else ["no metadata: the card must begin with a --- block"]
     )
     body = text[match.end() :] if match else text
@@ -69,13 +70,18 @@ def check_card(text: str, folder: str | Path | None = None) -> list[str]:
     return [*faults, *_check_unfilled(text), *_check_headings(_FENCE.sub("code", body)), *_check_links(prose, folder)]
 
 
+def plain_text(text: str) -> str:
+    """A card as most editors write it: no byte order mark, LF at the ends of lines."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
 def card_metadata(text: str) -> dict[str, Any]:
     """The metadata block of a card as plain objects.
 
     Raises:
         ValueError: there is none, or it is no YAML mapping with unique keys.
     """
-    match = _FRONT_MATTER.match(text)
+    match = _FRONT_MATTER.match(plain_text(text))
     if match is None:
         raise ValueError("no metadata: the card must begin with a --- block")
     return _load_yaml(match.group(1))
@@ -257,7 +263,7 @@ def _check_headings(body: str) -> list[str]:
         f"the heading {title!r} stands there twice" for title in dict.fromkeys(titles) if titles.count(title) > 1
     ]
     places = [*_HEADING.finditer(body)]
-    for place, following in zip(places, [*places[1:], None], strict=True):
+    for place, following in zip(places, [*places[1:], None], strict=False):
         ends = following.start() if following else len(body)
         deeper = following is not None and len(following.group(1)) > len(place.group(1))
         if not place.group(2):

@@ -1,13 +1,13 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Which cards are sent: those of the folder, those of the repository, or both in one."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from hf_elmo.model_cards.check import card_metadata, check_card
+from hf_elmo.model_cards.check import card_metadata, check_card, plain_text
 from hf_elmo.publish.errors import PublishError, RefusedFiles
 from hf_elmo.publish.facts_check import check_facts
 from hf_elmo.publish.repository import CARD
@@ -47,19 +47,21 @@ def make_cards(staged: Path, facts: str, repo_id: str, revision: str) -> list[st
     return [f"{' and '.join(FILES.values())}: made from the facts of {facts}"]
 
 
-def check_cards(staged: Path, needed: bool = True) -> None:
+def check_cards(staged: Path, kept: Container[str] = ()) -> None:
     """Check README.md, and its translations, by the rules of the Hub and of this package.
 
     Args:
-        needed: False where the repository has a README.md that is kept.
+        kept: names of the cards of the repository that stay, so that those of the folder are not sent.
     Raises:
         PublishError: there is no card.
         RefusedFiles: a card has faults, each named.
     """
-    if needed and not (staged / CARD).is_file():
+    if CARD not in kept and not (staged / CARD).is_file():
         raise PublishError(f"there is no {CARD}, and no model is published without a card: write one, or give --facts")
     problems = []
     for path in sorted(staged.glob("README*.md")):
+        if path.name in kept:
+            continue
         problems += [f"{path.name}: {fault}" for fault in check_card(read_text(path), staged)]
     if problems:
         raise RefusedFiles(f"the card has {len(problems)} faults; nothing was sent", problems)
@@ -109,7 +111,7 @@ def settle(staged: Path, theirs: Mapping[str, str], choice: str | None, repo_id:
 
 
 def merge(ours: str, theirs: str) -> tuple[str, list[str]]:
-    """Their card with the metadata of ours that it lacks; where both say something, theirs stays.
+    """Their card, in LF, with the metadata of ours that it lacks; where both say something, theirs stays.
 
     Lists are joined. A card of theirs without any text, such as the Hub makes for a new repository, gets ours.
 
@@ -118,9 +120,10 @@ def merge(ours: str, theirs: str) -> tuple[str, list[str]]:
     Raises:
         PublishError: the metadata of one cannot be read.
     """
+    ours, theirs = plain_text(ours), plain_text(theirs)
     body = _body(theirs)
     try:
-        data = card_metadata(theirs) if theirs.lstrip("\ufeff").startswith("---") else {}
+        data = card_metadata(theirs) if theirs.startswith("---") else {}
         added = card_metadata(ours)
     except ValueError as error:
         raise PublishError(f"the cards cannot be merged: {error}; --card keep or --card replace") from error
@@ -146,7 +149,7 @@ def _short(value: Any) -> str:
 
 
 def _body(card: str) -> str:
-    lines = card.removeprefix("\ufeff").splitlines(keepends=True)
+    lines = card.splitlines(keepends=True)
     if not lines or lines[0].strip() != "---":
         return card
     end = next((number for number, line in enumerate(lines[1:], start=1) if line.strip() == "---"), None)

@@ -138,7 +138,7 @@ def _publish_staged(
 ) -> int:
     from hf_elmo.pretrained import resolve
     from hf_elmo.publish import card, places, staging
-    from hf_elmo.publish.repository import CARD, check_state, look_where_it_goes, state_of_tag
+    from hf_elmo.publish.repository import check_state, look_where_it_goes, read_cards, state_of_tag
     from hf_elmo.publish.upload import check_tag, upload
 
     try:
@@ -152,18 +152,21 @@ def _publish_staged(
         notes += card.make_cards(staged, facts_of_card, order.repo_id, order.tag or order.revision)
         if order.tag is None:
             notes.append(f"the snippets of the card load {order.revision}, which changes: --tag pins them")
-    card.check_cards(staged, needed=options.card != "keep")
-    user, state, unseen = _look(options, api, order)
-    if CARD not in state.files:
+    if options.card != "keep":
         card.check_cards(staged)
+    user, state, unseen = _look(options, api, order)
+    base = state if unseen else look_where_it_goes(api, order, state)
+    if options.card == "keep":
+        card.check_cards(staged, kept=base.files)
     facts, tagged = staging.measure(staged), None
     if state.exists:
-        notes += card.settle(staged, _their_cards(api, order, state, facts), options.card, order.repo_id)
+        their_cards = read_cards(api, order.repo_id, base, facts)
+        notes += card.settle(staged, their_cards, options.card, order.repo_id)
         facts = staging.measure(staged)
         tagged = state_of_tag(api, order)
         check_tag(order, tagged, facts)
     if not unseen:
-        check_state(order, look_where_it_goes(api, order, state), facts)
+        check_state(order, base, facts)
     config = staging.read_settings(staged / "config.json")
     with_code = any(staged.glob("*.py"))
     if options.no_load_check:
@@ -239,13 +242,6 @@ def _look(options: argparse.Namespace, api: "HfApi", order: "Order") -> tuple[st
         if not options.dry_run:
             raise
         return user, State(), unseen or str(error)
-
-
-def _their_cards(api: "HfApi", order: "Order", state: "State", facts: Sequence["FileFacts"]) -> dict[str, str]:
-    """The other cards of the branch, or of main where the branch will be made from it."""
-    from hf_elmo.publish.repository import look_where_it_goes, read_cards
-
-    return read_cards(api, order.repo_id, look_where_it_goes(api, order, state), facts)
 
 
 def _plan(

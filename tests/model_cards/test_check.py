@@ -54,7 +54,7 @@ def test_a_good_card_has_no_fault(folder):
         "widget": "\n- text: She went.",
         "model-index": INDEX,
     }
-    for text in (card(), card(**more), card().replace("\n", "\r\n"), "\ufeff" + card()):
+    for text in (card(), card(**more), card().replace("\n", "\r\n")):
         assert check_card(text, folder) == []
         assert check_card(text) == []
 
@@ -174,3 +174,18 @@ def test_what_the_client_alone_refuses_is_told(monkeypatch):
 
     monkeypatch.setattr(check, "ModelCard", refuse)
     assert check_card(card()) == ["huggingface_hub refuses the metadata: `x` is not allowed"]
+
+
+def test_a_byte_order_mark_hides_the_metadata_from_the_hub():
+    (fault,) = check_card("\ufeff" + card())
+    assert fault.startswith("a byte order mark stands before the metadata")
+
+
+@pytest.mark.parametrize("change", [lambda text: text.replace("\n", "\r\n"), lambda text: "\ufeff" + text])
+def test_metadata_are_read_whatever_the_ends_of_lines(change):
+    assert card_metadata(change(card())) == card_metadata(card())
+
+
+def test_a_card_without_any_heading():
+    faults = check_card(card(body="Words alone.\n"))
+    assert faults == ["the card must have one heading of the first level, it has 0"]

@@ -63,6 +63,16 @@ def test_translations_are_cards_as_well(publish, with_their_card, folder):
     assert with_their_card.files("org/elmo")["README.md"] == (folder / "README.md").read_bytes()
 
 
+def test_faults_of_a_card_that_is_not_sent_are_no_hindrance(publish, with_their_card, folder):
+    (folder / "README.md").write_text("# Title\n\nTODO\n")
+    assert publish("--card", "keep") == 0
+    assert with_their_card.files("org/elmo")["README.md"] == THEIRS.encode()
+    (folder / "README_zh.md").write_text("TODO\n")  # there is none to keep, so it would be sent
+    with pytest.raises(RefusedFiles) as raised:
+        publish("--card", "keep")
+    assert all(problem.startswith("README_zh.md: ") for problem in raised.value.problems)
+
+
 def test_a_card_that_is_kept_needs_no_other_one(publish, with_their_card, folder):
     (folder / "README.md").unlink()
     assert publish("--card", "keep") == 0
@@ -92,6 +102,20 @@ def test_merge_keeps_their_text_and_values_and_adds_what_is_missing(publish, wit
     }
     assert "license stays mit, yours was apache-2.0" in capsys.readouterr().out
     assert publish("--card", "merge") == 0 and len(with_their_card.commits("org/elmo")) == 3
+
+
+@pytest.mark.parametrize("case", ["ours with CRLF", "theirs with CRLF", "theirs with a byte order mark"])
+def test_cards_of_other_editors_are_merged(case, publish, with_their_card, folder):
+    if case == "ours with CRLF":
+        (folder / "README.md").write_bytes((folder / "README.md").read_bytes().replace(b"\n", b"\r\n"))
+    else:
+        theirs = THEIRS.replace("\n", "\r\n") if "CRLF" in case else "\ufeff" + THEIRS
+        with_their_card.commit("org/elmo", {"README.md": theirs.encode()})
+    assert publish("--card", "merge") == 0
+    card = with_their_card.files("org/elmo")["README.md"].decode()
+    data = yaml.safe_load(card.split("---\n", 2)[1])
+    assert data["license"] == "mit" and data["language"] == "en" and "Their text." in card
+    assert not card.startswith("\ufeff") and "\r" not in card
 
 
 @pytest.mark.parametrize("theirs", ["---\nlicense: mit\n---\n", "---\nlicense: mit\n---\n\n", ""])
