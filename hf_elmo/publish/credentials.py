@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import BinaryIO
 
 # The prefixes and lengths are those that the issuers document, so that words and hashes are not taken for keys. Each begins
 # with fixed letters, by which vocabularies of tens of megabytes are searched fast.
@@ -22,6 +23,8 @@ KINDS = {
     "a GitLab token": (rb"glpat-[A-Za-z0-9_-]{20,}" + _END,),
     "a password in an address": (rb"://[^\s/:@\"'<>{}$]{1,100}:[^\s/:@\"'<>{}$]{3,100}@[\w.-]+",),
 }
+_BLOCK, _LONGEST = 1 << 20, 1 << 10  # of a binary file, and what is looked at again with the next block
+_PRINTABLE = re.compile(rb"[ -~\s]+")
 _SHORTEST_TOKEN = 16  # a stand-in such as "x" is in every text
 _PATTERNS = [(kind, re.compile(pattern)) for kind, patterns in KINDS.items() for pattern in patterns]
 
@@ -33,9 +36,23 @@ def find_credentials(content: bytes, own_token: str | None = None) -> Iterator[t
         content: of a text file.
         own_token: the token in use, found in whatever form it has.
     """
-    patterns = list(_PATTERNS)
-    if own_token is not None and len(own_token) >= _SHORTEST_TOKEN:
-        patterns.append(("the token in use", re.compile(re.escape(own_token.encode()))))
-    for kind, pattern in patterns:
+    for kind, pattern in _patterns(own_token):
         for found in pattern.finditer(content):
             yield content.count(b"\n", 0, found.start()) + 1, kind
+
+
+def find_in_binary(file: BinaryIO, own_token: str | None = None) -> Iterator[str]:
+    """Kind of everything in a file of any size and content that looks like a token or a key; one may come twice."""
+    patterns, content = _patterns(own_token), b""
+    while block := file.read(_BLOCK):
+        content = content[-_LONGEST:] + block
+        for kind, pattern in patterns:
+            # A short pattern may fit random bytes, which are hardly ever all printable.
+            if any(_PRINTABLE.fullmatch(found.group()) for found in pattern.finditer(content)):
+                yield kind
+
+
+def _patterns(own_token: str | None) -> list[tuple[str, re.Pattern[bytes]]]:
+    if own_token is None or len(own_token) < _SHORTEST_TOKEN:
+        return _PATTERNS
+    return [*_PATTERNS, ("the token in use", re.compile(re.escape(own_token.encode())))]

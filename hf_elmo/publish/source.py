@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from hf_elmo.publish.credentials import find_credentials
+from hf_elmo.publish.credentials import find_credentials, find_in_binary
 
 MB = 1_000_000
 
@@ -62,7 +62,11 @@ REASONS = (
 )
 _TEXTS = ("settings", "json", "text")
 _CLIMBS = re.compile(r"(^|[/\\])\.\.[/\\]|[/\\]\.\.($|[/\\])")
-_IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+# How they begin, and what is said of those that do not.
+_BINARIES = {
+    "image": ((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"), "no PNG or JPEG image"),
+    "onnx": ((b"\x08",), "no ONNX model"),
+}
 
 
 class Listing(NamedTuple):
@@ -189,9 +193,15 @@ def readable_size(size: int) -> str:
 def check_contents(folder: Path, names: Sequence[str], own_token: str | None = None) -> list[Problem]:
     """What is wrong inside the files: content of another kind than the name says, tokens and keys, paths that climb."""
     problems = []
+    weights = sum((folder / name).stat().st_size for name in names if re.fullmatch(r"model.*\.safetensors", name))
+    most = 2 * weights + MB  # of a graph: weights in half precision may be in single precision there
     for name in names:
         kind = kind_of(name)
         assert kind is not None, name
+        if kind.content == "onnx" and (size := (folder / name).stat().st_size) > most:
+            reason = f"{readable_size(size)}, where at most {readable_size(most)} are expected beside these weights"
+            problems.append(Problem(name, reason))
+            continue
         reasons = _check_file(folder / name, kind.content, own_token)
         problems += [Problem(name, reason) for reason in dict.fromkeys(reasons)]
     present = set(names)
@@ -210,10 +220,13 @@ def _check_file(path: Path, content: str, own_token: str | None) -> Iterator[str
         return
     if content == "safetensors":
         yield from _check_safetensors(path, own_token)
-    elif content == "image" and not start.startswith(_IMAGES):
-        yield "no PNG or JPEG image"
-    elif content == "onnx" and not start.startswith(b"\x08"):
-        yield "no ONNX model"
+    elif content in _BINARIES:
+        begins, what = _BINARIES[content]
+        if not start.startswith(begins):
+            yield what
+        with open(path, "rb") as file:
+            for kind in find_in_binary(file, own_token):
+                yield f"holds {kind}: take it out, and revoke it if others could read it"
     elif content in _TEXTS:
         yield from _check_text(path.read_bytes(), content, own_token)
 

@@ -194,6 +194,32 @@ def test_a_secret_in_the_header_of_the_weights_is_found(folder):
     assert refused(folder) == {"model.safetensors": "its header holds a GitHub token"}
 
 
+@pytest.mark.parametrize("place", [0, 1 << 20, (1 << 20) - 10, 3_000_000], ids=str)
+@pytest.mark.parametrize("name", ["loss.png", "onnx/model.onnx"])
+def test_a_secret_in_an_image_or_a_graph_is_found(name, place, folder):
+    start = b"\x89PNG\r\n\x1a\n" if name.endswith("png") else b"\x08\x07"
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    secret = SECRETS["a GitHub token"].encode()
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, "large": torch.zeros(400_000)}, folder / "model.safetensors")  # so large a graph is no stray
+    (folder / name).write_bytes(start + b"\0" * place + secret + b"\0" * (3_100_000 - place))
+    assert refused(folder)[name].startswith("holds a GitHub token: take it out")
+    (folder / name).write_bytes(start + b"\0" * place + b"a-token-of-another-form\0")
+    assert refused(folder, token="a-token-of-another-form")[name].startswith("holds the token in use")
+    (folder / name).write_bytes(start + b"\0" * 3_100_000)
+    assert not refused(folder)
+
+
+def test_a_graph_is_not_much_larger_than_the_weights(folder):
+    weights = (folder / "model.safetensors").stat().st_size
+    (folder / "onnx").mkdir()
+    for extra, fits in ((0, True), (5_000_000, False)):
+        (folder / "onnx" / "model.onnx").write_bytes(b"\x08" * (2 * weights + extra))
+        found = refused(folder)
+        assert (not found) if fits else "5.1 MB, where at most" in found["onnx/model.onnx"]
+
+
 def test_text_that_only_looks_a_little_like_secrets_passes(folder):
     words = ["hf_elmo", "hf_hub_download", "AKIAH", "ghp_x", "sk-learn", "https://a.b/c:d", "mail@x.org", "a" * 64]
     commit = "0123456789abcdef0123456789abcdef01234567"
