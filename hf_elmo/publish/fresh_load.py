@@ -17,6 +17,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 
+HEAD = "lm_head.safetensors"  # the softmax of a converted ELMo: a row for each word, without the padding
 TEXT = "The bank by the river was steep."
 
 
@@ -33,6 +34,8 @@ def main(name: str, folder: Path, with_code: bool) -> dict:
     stored = _files_of(folder)
     whole = _load_whole(name, config, architecture, trust)
     tensors = _compare(whole, stored, architecture)
+    if (folder / HEAD).is_file():
+        tensors += _compare_head(name, folder / HEAD, trust)
     model, about = transformers.AutoModel.from_pretrained(name, output_loading_info=True, **trust)
     _compare_encoder(model, about, whole)
     with torch.no_grad():
@@ -90,6 +93,23 @@ def _compare(model, stored: dict[str, Path], architecture: str) -> int:
     if extra:
         raise ValueError(f"{architecture} has tensors that no file holds: {', '.join(extra[:3])}")
     return len(stored)
+
+
+def _compare_head(name: str, path: Path, trust: dict) -> int:
+    """The softmax in a file of its own is read by the language model alone."""
+    model, about = transformers.AutoModelForPreTraining.from_pretrained(name, output_loading_info=True, **trust)
+    head = getattr(model, "lm_head", None)
+    if head is None or any(key.startswith("lm_head.") for key in about.get("missing_keys") or ()):
+        raise ValueError(f"{type(model).__name__} does not read {path.name}: its softmax is new")
+    first = 1 if model.config.pad_token_id == 0 else 0
+    with safe_open(path, "pt") as file:
+        for key in file.keys():
+            tensor, loaded = file.get_tensor(key), head.state_dict().get(key)
+            if loaded is None:
+                raise ValueError(f"the softmax has no tensor {key}, which {path.name} holds")
+            if not torch.equal(loaded[first : first + len(tensor)], tensor.to(loaded.dtype)):
+                raise ValueError(f"lm_head.{key} was loaded with other numbers than {path.name} holds")
+        return len(file.keys())
 
 
 def _compare_encoder(model, about: dict, whole) -> None:

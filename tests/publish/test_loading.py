@@ -152,3 +152,35 @@ def test_nothing_is_left_in_the_folder_by_the_check(folder):
         load_file(folder / "model.safetensors")
     )
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def as_converted_with_softmax(folder):
+    """As `hf-elmo convert --vocab` leaves it: an encoder, and its softmax in a file of its own."""
+    tensors = load_file(folder / "model.safetensors")
+    head = {name.removeprefix("lm_head."): tensors.pop(name) for name in list(tensors) if name.startswith("lm_head.")}
+    encoder = {name.removeprefix("elmo."): tensor for name, tensor in tensors.items()}
+    save_file(encoder, folder / "model.safetensors", metadata={"format": "pt"})
+    settings = json.loads((folder / "config.json").read_text())
+    assert settings["pad_token_id"] == 0
+    (folder / "config.json").write_text(json.dumps({**settings, "architectures": ["ElmoModel"]}))
+    return {name: tensor[1:].clone() for name, tensor in head.items()}  # padding is no word
+
+
+def test_the_softmax_of_a_converted_model_is_loaded_as_well(publish, hub, folder, capsys):
+    head = as_converted_with_softmax(folder)
+    save_file({**head, "weight": head["weight"][:-9]}, folder / "lm_head.safetensors", metadata={"format": "pt"})
+    with pytest.raises(PublishError, match="it does not load .* lm_head.safetensors of .* rows"):
+        publish(load_check=True)
+    save_file(head, folder / "lm_head.safetensors", metadata={"format": "pt"})
+    code = folder / "modeling_elmo_pretraining.py"
+    text = code.read_text()
+    code.write_text(text.replace("if not load_converted_head(", "if False and not load_converted_head("))
+    assert code.read_text() != text
+    with pytest.raises(
+        PublishError, match="lm_head.(weight|bias) was loaded with other numbers than lm_head.safetensors holds"
+    ):
+        publish(load_check=True)
+    assert not hub.repos
+    code.write_text(text)
+    assert publish(load_check=True) == 0
+    assert "lm_head.safetensors" in hub.files("org/elmo")
