@@ -187,7 +187,7 @@ def _publish_staged(
         print("nothing was sent (--dry-run)")
         return 0
     published = upload(api, facts, order, state, tagged, user or "", _say)
-    print(_result(api, order, config, published, with_code))
+    print(_result(api, order, config, published, with_code, tagged))
     return 0
 
 
@@ -279,19 +279,27 @@ def _plan(
     return "\n".join([*lines, *(f"note      {note}" for note in notes)])
 
 
-def _result(api: "HfApi", order: "Order", config: dict[str, Any], published: "Published", with_code: bool) -> str:
+def _result(
+    api: "HfApi",
+    order: "Order",
+    config: dict[str, Any],
+    published: "Published",
+    with_code: bool,
+    tagged: "State | None",
+) -> str:
     """Where it is now, and the lines of Python that load exactly this."""
     from hf_elmo.publish.staging import auto_class_of
 
     done = "committed" if published.made_commit else "was there already"
     if published.pull_request:
         done = f"proposed in {published.pull_request}"
+    tag = f", tag {order.tag}" if order.tag else ""
+    if tagged is not None and tagged.head and tagged.head != published.commit:
+        tag += f" at {tagged.head[:10]}, with the same files"  # others have committed more since then
     auto_class = auto_class_of(config)
     options = f', revision="{published.commit}"' + (", trust_remote_code=True" if with_code else "")
     lines = [
-        f"{api.endpoint}/{order.repo_id}: {done}, commit {published.commit}"
-        + (f", tag {order.tag}" if order.tag else "")
-        + ". In Python:\n",
+        f"{api.endpoint}/{order.repo_id}: {done}, commit {published.commit}{tag}. In Python:\n",
         f"from transformers import {auto_class}, AutoTokenizer",
         f'tokenizer = AutoTokenizer.from_pretrained("{order.repo_id}"{options})',
         f'model = {auto_class}.from_pretrained("{order.repo_id}"{options})',

@@ -237,6 +237,16 @@ def test_a_tag_is_never_moved(publish, hub, folder):
     assert hub.files("org/elmo", "v1.0") == before != hub.files("org/elmo", "v1.1") == hub.files("org/elmo")
 
 
+def test_a_tag_of_another_commit_with_these_files_is_named_with_its_own_commit(publish, hub, capsys):
+    publish("--tag", "v1.0")
+    tagged = hub.commits("org/elmo")[0].oid
+    hub.commit("org/elmo", {"notes.txt": b"theirs"})
+    capsys.readouterr()
+    assert publish("--tag", "v1.0") == 0
+    head = hub.commits("org/elmo")[0].oid
+    assert f"commit {head}, tag v1.0 at {tagged[:10]}" in capsys.readouterr().out
+
+
 def test_a_tag_taken_by_somebody_else_meanwhile(publish, hub):
     def take():
         commit = hub.commits("org/elmo")[-1].oid
