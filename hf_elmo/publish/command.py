@@ -22,9 +22,10 @@ SUMMARY = """\
 Publish a model on the Hub, checked, in one commit that is safe to repeat.
 
 Weights, tokenizer, code and card of FOLDER are copied, completed and checked: nothing but known files, no pickles, no
-tokens, no paths of this machine; what a training left behind (checkpoint-*/, training_args.bin) stays out; a card that the Hub takes; a model that loads, with the numbers of its files, in a fresh
-process without hf_elmo. Then all of it is sent in one commit. After any failure the same command finishes the work; if
-everything is there already, nothing is sent."""
+tokens, no paths of this machine; a card that the Hub takes; a model that loads, with the numbers of its files, in a
+fresh process without hf_elmo. What a training left behind (checkpoint-*/, training_args.bin) is left out. Then all of it
+is sent in one commit. After any failure the same command finishes the work; if everything is there already, nothing is
+sent."""
 EXAMPLE = """\
 example, which sends nothing:
   hf-elmo publish elmo-mini-en me/elmo-mini-en --tag v1.0 --dry-run
