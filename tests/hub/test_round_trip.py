@@ -7,6 +7,7 @@ import pytest
 import torch
 from elmo_builders import tiny_model
 from hub_observations import AUTO_MODELS, PIPELINES, observe
+from huggingface_hub import HfApi, constants
 from support import files_a_model_imports
 from transformers import AutoModel, AutoTokenizer, pipeline
 
@@ -97,6 +98,28 @@ def test_without_hf_elmo_by_the_flag(pushed, load_elsewhere, tmp_path):
     for task, repository, revision in pipelines:
         key = revisions[revision] if repository == "org/AutoModel" else (task,)
         assert results[task, repository, revision] == pushed.seen[("pipeline", *key)], (task, revision)
+
+
+@pytest.mark.slow
+def test_every_head_by_every_kind_of_revision(pushed, load_elsewhere, tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    api = HfApi(endpoint=pushed.hub.url, token=pushed.hub.anna)
+    loads, pipelines = [], []
+    for head in AUTO_MODELS[1:]:
+        repository = f"org/{head}"
+        api.create_tag(repository, tag="heads-v1")
+        api.create_branch(repository, branch="heads")
+        revisions = ["main", "heads-v1", "heads", pushed.hub.commits(repository)[0].oid]
+        loads += [[head, repository, revision] for revision in revisions]
+        pipelines += [
+            [task, repository, revision] for task, of in PIPELINES.items() if of == head for revision in revisions
+        ]
+    results, _ = load_elsewhere(pushed.hub, tmp_path / "home", loads, pipelines)
+    for head, repository, revision in loads:
+        check(results[head, repository, revision], pushed.seen[head, None], (repository, revision))
+        assert results[head, repository, revision]["modules"] == ["transformers_modules"] * 3
+    for task, repository, revision in pipelines:
+        assert results[task, repository, revision] == pushed.seen["pipeline", task], (task, revision)
 
 
 @pytest.mark.slow
