@@ -137,6 +137,7 @@ def test_publishing_shows_what_it_would_send(tmp_path):
         assert not hub.repos
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @requires_shared
 def test_the_quick_comparison_ends_in_a_report(tmp_path, monkeypatch):

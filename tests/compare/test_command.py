@@ -144,6 +144,7 @@ sys.exit(command.run(parser.parse_intermixed_args(sys.argv[1:])))
 """
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_a_killed_command_goes_on_without_computing_again(tmp_path):
     (tmp_path / "data").mkdir()

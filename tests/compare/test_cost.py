@@ -77,6 +77,7 @@ def test_inputs_hold_every_word_once(contenders):
     assert batch["rows"].tolist() == [[0, -1, 1]]
 
 
+@pytest.mark.extended
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks are told by Linux")
 @pytest.mark.slow
 def test_peak_memory_grows_with_the_text_also_after_larger_ones(contenders):
@@ -188,6 +189,7 @@ def test_time_until_a_score_is_read_off_between_runs():
     assert row["label"] == "fast" and row["values"]["95.0 %"]["value"] == pytest.approx(4**0.9)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "number", [2, pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.slow)]
 )

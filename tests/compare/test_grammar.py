@@ -148,6 +148,7 @@ def test_scores_of_the_box_are_exact_against_the_full_softmax():
             assert abs(found[name][row] - expected) <= 1e-5
 
 
+@pytest.mark.extended
 @requires_shared
 @pytest.mark.slow
 def test_all_pairs_of_a_phenomenon_give_the_committed_accuracy(tmp_path):

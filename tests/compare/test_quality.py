@@ -256,6 +256,7 @@ def test_what_is_not_there_is_left_out_and_said(tmp_path, task_data):
     assert modes == {("a", "frozen"), ("a", "fine-tuned"), ("shuffled:a", "frozen")}
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_planted_differences_with_the_model_of_the_box(tmp_path):
     from support import SHARED

@@ -223,6 +223,7 @@ def test_twenty_damaged_models(tmp_path, monkeypatch):
     assert counts["refused"] > 10 and counts["converted"] > 1
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_two_thousand_damaged_models(tmp_path, monkeypatch):
     counts = check_mutations(tmp_path, monkeypatch, range(1000, 3000))

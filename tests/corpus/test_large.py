@@ -78,6 +78,7 @@ def peak_memory(code, *arguments):
     return peak
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_memory_of_a_large_corpus(tmp_path):
     write_text(tmp_path / "text.txt")

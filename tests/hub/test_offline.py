@@ -42,6 +42,7 @@ def test_in_one_process(online, monkeypatch, how):
     assert (len(online.requests) > before) == (how == "failing")
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_remote_code_without_the_hub(pushed, load_elsewhere, tmp_path):
     """Every Auto class, revision and pipeline, in processes without hf_elmo."""

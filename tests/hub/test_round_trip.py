@@ -122,6 +122,7 @@ def test_every_head_by_every_kind_of_revision(pushed, load_elsewhere, tmp_path, 
         assert results[task, repository, revision] == pushed.seen["pipeline", task], (task, revision)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_push_of_what_was_loaded_without_hf_elmo(pushed, load_elsewhere, tmp_path):
     """Code, card and weights travel on from machine to machine."""

@@ -90,6 +90,7 @@ def test_texts(kind, texts):
     check_texts(texts, kind)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_a_hundred_thousand_strings():
     seen = {"words": 0, "texts": 0}

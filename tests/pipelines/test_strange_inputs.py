@@ -121,6 +121,7 @@ def test_a_few(case, load, folders):
     run(case, load, folders, FEW)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=case_name)
 def test_five_hundred(case, load, folders):

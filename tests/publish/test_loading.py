@@ -71,6 +71,7 @@ def test_published_by_the_command_then_loaded_by_name_without_hf_elmo(hub, folde
             assert torch.equal(found["weights"][name], tensor), name
 
 
+@pytest.mark.extended
 def test_the_command_ends_with_one_line(hub, folder, tmp_path):
     hub.fault("POST", r"/commit/", kind="500", times=99)
     done = command(str(folder), "org/elmo", "--no-load-check", hub=hub, home=tmp_path / "home")
@@ -124,6 +125,7 @@ def lose_numbers_while_loading(folder):
     return "lm_head.bias was loaded with other numbers"
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "spoil", [spoil_architecture, spoil_weights, spoil_code, lean_on_the_package, lose_numbers_while_loading]
 )
@@ -135,6 +137,7 @@ def test_what_would_not_load_is_not_sent(spoil, publish, hub, folder):
     assert not hub.repos
 
 
+@pytest.mark.extended
 def test_weights_in_parts_and_a_task_head(publish, hub, folder, tmp_path):
     torch.manual_seed(0)
     parts = tmp_path / "parts"
@@ -145,6 +148,7 @@ def test_weights_in_parts_and_a_task_head(publish, hub, folder, tmp_path):
     assert len([name for name in hub.files("org/elmo") if name.endswith(".safetensors")]) > 5
 
 
+@pytest.mark.extended
 def test_nothing_is_left_in_the_folder_by_the_check(folder):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     found = check_that_it_loads(folder, "org/elmo", with_code=True)

@@ -27,6 +27,7 @@ def command(settings, tmp_path, prefix=(), **changes) -> list[str]:
     return [sys.executable, *prefix, "-m", "hf_elmo", "pretrain", "--recipe", str(path), "--use_cpu", *options]
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "changes"),
