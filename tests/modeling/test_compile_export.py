@@ -59,6 +59,7 @@ def test_exported_program_survives_saving(tmp_path):
     check(torch.export.load(tmp_path / "elmo.pt2").module(), model)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_compiled_with_the_loop_outside_of_the_graph():
     """aot_eager traces as inductor does and leaves the code generation out, which costs a minute."""
@@ -87,6 +88,7 @@ def test_exported_with_state_in_and_out():
     assert largest_difference(got.state[1], expected.state[1]) <= COMPILED
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"dynamic": True}], ids=["default", "dynamic"])
 def test_compiled_by_default(settings):
@@ -94,6 +96,7 @@ def test_compiled_by_default(settings):
     check(torch.compile(model, **settings), model)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 def test_compiled_in_one_graph(backend):
@@ -101,6 +104,7 @@ def test_compiled_in_one_graph(backend):
     check(torch.compile(model, fullgraph=True, dynamic=True, backend=backend), model)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_compiled_training_gives_the_same_gradients():
     model, inputs = tiny_model().train(), inputs_of([5, 2], "right")

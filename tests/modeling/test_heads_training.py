@@ -239,6 +239,7 @@ def test_a_head_on_a_saved_encoder(tmp_path):
     assert model.crf.transitions.shape == (4, 4) and not model.crf.transitions.any()
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 def test_linear_heads_can_be_exported_and_compiled(head):

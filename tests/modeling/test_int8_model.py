@@ -327,6 +327,7 @@ def fresh_compiler():
     torch._dynamo.reset()
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_compiled_it_stays_close(both, fresh_compiler):
     """The graph multiplies the rows unrounded with the weights stood for."""
