@@ -98,6 +98,27 @@ def figure(
     }
 
 
+def table(
+    name: str,
+    title: str,
+    unit: str,
+    higher_is_better: bool | None,
+    columns: Sequence[str],
+    rows: list[dict[str, Any]],
+    plot: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """A table of a section, as `hf_elmo.compare.report` reads it; `name` is its id in the whole report."""
+    return {
+        "id": name,
+        "title": title,
+        "unit": unit,
+        "higher_is_better": higher_is_better,
+        "columns": list(columns),
+        "rows": rows,
+        "plot": plot,
+    }
+
+
 def command_line() -> str:
     """The command that was given, to be given again; folders and files by their last name only."""
     words = ["hf-elmo" if Path(sys.argv[0]).name == "__main__.py" else Path(sys.argv[0]).name, *sys.argv[1:]]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hf_elmo.compare.cells import Cell, figure
+from hf_elmo.compare.cells import Cell, figure, table
 from hf_elmo.compare.contenders import STATIC
 from hf_elmo.pretrained import MODELS, STATIC_VECTORS, static_path_of
 
@@ -89,15 +89,8 @@ def pretraining_tables(found: list[tuple[Cell, dict[str, Any]]]) -> Iterator[dic
                 label = cell["contender"]
                 rows.append({"label": label, "contender": label, "group": None, "values": values})
         if rows:
-            yield {
-                "id": f"cost-{name}",
-                "title": title,
-                "unit": unit,
-                "higher_is_better": better,
-                "columns": list(columns),
-                "rows": rows,
-                "plot": {"kind": "bars"} if better is not None else None,
-            }
+            plot = {"kind": "bars"} if better is not None else None
+            yield table(f"cost-{name}", title, unit, better, list(columns), rows, plot)
 
 
 def pretraining_note(found: list[tuple[Cell, dict[str, Any]]]) -> list[str]:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hf_elmo.compare.cells import Cell, figure
+from hf_elmo.compare.cells import Cell, figure, table
 from hf_elmo.compare.cost_pretraining import pretraining_note, pretraining_tables
 from hf_elmo.compare.cost_sides import MASKED, NATIVE
 from hf_elmo.compare.cost_time import time_tables
@@ -50,10 +50,16 @@ def _size_tables(found: Found) -> list[dict[str, Any]]:
     ]
     lengths = list(dict.fromkeys(length for _, result in found for length in result["counted"]))
     return [
-        _table(
-            "parameters", "Parameters of the encoder", "millions", False, ["parameters"], parameters, {"kind": "bars"}
+        table(
+            "cost-parameters",
+            "Parameters of the encoder",
+            "millions",
+            False,
+            ["parameters"],
+            parameters,
+            {"kind": "bars"},
         ),
-        _table("flops", OPERATIONS, "million operations", False, lengths, operations, OVER_LENGTHS),
+        table("cost-flops", OPERATIONS, "million operations", False, lengths, operations, OVER_LENGTHS),
     ]
 
 
@@ -66,7 +72,7 @@ def _published_table(found: Found) -> list[dict[str, Any]]:
     if not rows:
         return []
     title = "Floating-point operations for a word: published sizes, counted"
-    return [_table("published-flops", title, "million operations", None, ["operations"], rows, {"kind": "bars"})]
+    return [table("cost-published-flops", title, "million operations", None, ["operations"], rows, {"kind": "bars"})]
 
 
 def _encoder_speed(words: int, each: dict[str, Any]) -> float:
@@ -108,7 +114,9 @@ def _speed_tables(found: Found) -> Iterator[dict[str, Any]]:
             ]
             lengths = list(dict.fromkeys(length for figures in values.values() for length in figures))
             sentences = f"{batch} sentence{'s' if batch > 1 else ''} at once"
-            yield _table(f"{name}-batch-{batch}", f"{title}, {sentences}", unit, better, lengths, rows, OVER_LENGTHS)
+            yield table(
+                f"cost-{name}-batch-{batch}", f"{title}, {sentences}", unit, better, lengths, rows, OVER_LENGTHS
+            )
 
 
 def _training_table(found: Found) -> list[dict[str, Any]]:
@@ -129,21 +137,7 @@ def _training_table(found: Found) -> list[dict[str, Any]]:
     if not rows:
         return []
     title = "Training speed: updates of the whole model"
-    return [_table("training", title, "words/s", True, list(columns), rows, {"kind": "bars", "log_x": True})]
-
-
-def _table(
-    name: str, title: str, unit: str, better: bool | None, columns: list[str], rows: list[dict], plot: dict[str, Any]
-) -> dict[str, Any]:
-    return {
-        "id": f"cost-{name}",
-        "title": title,
-        "unit": unit,
-        "higher_is_better": better,
-        "columns": columns,
-        "rows": rows,
-        "plot": plot,
-    }
+    return [table("cost-training", title, "words/s", True, list(columns), rows, {"kind": "bars", "log_x": True})]
 
 
 def _row(label: str, values: dict[str, Any], contender: str | None = "", group: str | None = None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from hf_elmo.compare.cells import Cell, figure
+from hf_elmo.compare.cells import Cell, figure, table
 from hf_elmo.compare.examples import examples_needed
 from hf_elmo.compare.tasks import TASKS, read_task, score_tags
 
@@ -90,8 +90,8 @@ def time_tables(found: list[tuple[Cell, dict[str, Any]]]) -> list[dict[str, Any]
             needed.append(_row(name, {column: figure(seconds, ids)}))
     lines = {"kind": "lines", "x": f"updates on {title}", "log_x": True}
     tables = [
-        _table(
-            "score-by-updates",
+        table(
+            "cost-score-by-updates",
             f"{title}: accuracy of the whole model, trained",
             "accuracy of words, %",
             True,
@@ -99,8 +99,8 @@ def time_tables(found: list[tuple[Cell, dict[str, Any]]]) -> list[dict[str, Any]
             rows("score"),
             lines,
         ),
-        _table(
-            "seconds-by-updates",
+        table(
+            "cost-seconds-by-updates",
             f"{title}: time of the whole run, scoring included",
             "s",
             False,
@@ -111,23 +111,9 @@ def time_tables(found: list[tuple[Cell, dict[str, Any]]]) -> list[dict[str, Any]
     ]
     if needed:
         what = f"{title}: time until {100 * SHARE_OF_THE_BEST:.0f} % of the best accuracy of all"
-        tables.append(_table("time-to-score", what, "s", False, [column], needed, {"kind": "bars"}))
+        tables.append(table("cost-time-to-score", what, "s", False, [column], needed, {"kind": "bars"}))
     return tables
 
 
 def _row(name: str, values: dict[str, Any]) -> dict[str, Any]:
     return {"label": name, "contender": name, "group": None, "values": values}
-
-
-def _table(
-    name: str, title: str, unit: str, better: bool, columns: list[str], rows: list, plot: Any
-) -> dict[str, Any]:
-    return {
-        "id": f"cost-{name}",
-        "title": title,
-        "unit": unit,
-        "higher_is_better": better,
-        "columns": columns,
-        "rows": rows,
-        "plot": plot,
-    }
