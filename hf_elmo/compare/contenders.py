@@ -4,6 +4,7 @@
 import hashlib
 import re
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -31,7 +32,7 @@ class ContenderError(ValueError):
     """A contender cannot be loaded; the message is one line for people."""
 
 
-class Contender:
+class Contender(ABC):
     """One model that gives vectors of words.
 
     Attributes:
@@ -55,12 +56,12 @@ class Contender:
     device: torch.device
     unknown_words: int = 0
 
+    @abstractmethod
     def vectors(self, sentences: Sequence[Sequence[str]]) -> list[Tensor]:
         """Vectors (layers, words, dimension), float32 on the CPU, of each sentence of words; one for every word given.
 
         A sentence's vectors depend on its own words alone.
         """
-        raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
         """Parameters, source, SHA-256 of the weights: what a reader needs to know which model this is."""

@@ -177,13 +177,10 @@ def trained_probe(contender: Any, task: str, seed: int, context: Any) -> Probe:
 
 def features_in_memory(contender: Any, sentences: Sequence[Sequence[str]]) -> "Features":
     """As `task_probe.cached_features` has them, but not kept: changed sentences are needed once."""
-    import torch
+    from hf_elmo.compare.task_probe import LONGEST, Features, as_stored
 
-    from hf_elmo.compare.task_probe import LONGEST, Features
-
-    vectors = contender.vectors([list(words[:LONGEST]) for words in sentences])
-    values = torch.cat([one.transpose(0, 1) for one in vectors]).clamp(-65504, 65504).half().numpy()
-    return Features(values, np.cumsum([0, *(one.shape[1] for one in vectors)]))
+    parts = [as_stored(vectors) for vectors in contender.vectors([list(words[:LONGEST]) for words in sentences])]
+    return Features(np.concatenate(parts), np.cumsum([0, *map(len, parts)]))
 
 
 def _answers_of_changed(

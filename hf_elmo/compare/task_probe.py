@@ -83,12 +83,16 @@ def _compute_features(contender: Contender, sentences: list[list[str]], values_p
     for begin in range(0, len(sentences), SENTENCES_PER_CALL):
         vectors = contender.vectors(sentences[begin : begin + SENTENCES_PER_CALL])
         for row, tensor in enumerate(vectors, begin):
-            half = tensor.transpose(0, 1).clamp(-65504, 65504).half()
-            values[offsets[row] : offsets[row + 1]] = half.numpy()
+            values[offsets[row] : offsets[row + 1]] = as_stored(tensor)
     values.flush()
     del values
     np.save(offsets_path, offsets)
     os.replace(temporary, values_path)
+
+
+def as_stored(vectors: Tensor) -> np.ndarray:
+    """Vectors (layers, words, dimension) of a sentence as features hold them: (words, layers, dimension) float16."""
+    return vectors.transpose(0, 1).clamp(-65504, 65504).half().numpy()
 
 
 class LayerInput(nn.Module):
