@@ -418,8 +418,7 @@ class ElmoModel(ElmoPreTrainedModel):
         if torch.compiler.is_compiling():  # a graph cannot depend on how many words are real
             return self.char_cnn(char_ids).masked_fill(~mask.unsqueeze(-1), 0)
         vectors = torch.zeros(*mask.shape, self.config.projection_size, dtype=self.dtype, device=char_ids.device)
-        wanted = mask
-        cache = self._usable_word_cache()
+        wanted, cache = mask, self._usable_word_cache()
         if cache is not None and input_ids is not None:
             ids = input_ids.clamp(0, len(cache.vectors) - 1)
             cached = mask & (cache.char_ids[ids] == char_ids).all(dim=-1)
