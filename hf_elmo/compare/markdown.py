@@ -51,7 +51,7 @@ def _lines(report: Mapping[str, Any], language: str) -> Iterator[str]:
     yield from grid([text["way"], text["command"], text["cells"]], ways)
     yield f"{text['facts_of_report']}\n"
     for name, value in report["facts"].items():
-        yield f"- {text.get(name, name)}: {flat(value)}"
+        yield f"- {text.get(name, name)}: {flat(value) or text['none']}"
 
 
 def _ledger(ledger: Sequence[Mapping[str, Any]], text: Mapping[str, str], language: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ HATCHES = ("", "////", "....", "xxxx")
 MARKERS = ("o", "s", "^", "D", "v")
 INK, LINE = "#010203", "#040506"  # stand for colours of the page, put in afterwards
 WIDTH = 4.9  # inches: 353 units of the picture, about the pixels of a phone
-BAR = 0.155  # inches
+BAR, LINE_OF_NAME = 0.155, 0.19  # inches
 LETTERS = 24  # of a line of a name beside bars
 RADAR_LETTERS = 13  # beside a radar
 UNDER_BARS, UNDER_LINES, BESIDE_LINES = 36, 48, 30  # letters of a line of an axis' name
@@ -88,6 +88,7 @@ def draw(table: Mapping[str, Any], colours: Mapping[str, str], prefix: str = "p"
     with matplotlib.rc_context({**STYLE, "svg.hashsalt": table["id"]}):  # same table, same picture
         figure = Figure(layout="constrained")
         _DRAWN[kind](figure, table, rows, columns, _looks(rows, colours))
+        figure.draw_without_rendering()  # the first layout chooses the ticks, the second makes room for them
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     return _inline(buffer.getvalue(), table, prefix)
@@ -168,18 +169,24 @@ def _bars(figure, table, rows, columns, looks) -> None:
         )
     as_points = max(map(len, bars)) > MOST_BARS
     of_group = max(map(len, bars))
-    height = len(groups) * (max(0.25, of_group * 0.07) if as_points else of_group * BAR + 0.12)
+    names = [textwrap.fill(name, LETTERS) for name in groups]
+    of_name = LINE_OF_NAME * (1 + max(name.count("\n") for name in names))
+    height = len(groups) * max(of_name, max(0.25, of_group * 0.07) if as_points else of_group * BAR + 0.12)
     figure.set_size_inches(
         WIDTH, height + 0.75 + 0.2 * math.ceil(len(rows) / _legend_columns(rows)) * (len(groups) != len(rows))
     )
     axes = figure.add_subplot()
+    begin = 0.0
+    if table["plot"].get("log_x"):
+        begin = _decade_below([_value(*one[:2]) for group in bars for one in group])
+        axes.set_xscale("log")
     # Bar by bar of all groups: one call for what looks alike.
     for bar in zip(*bars, strict=True):
         number = bars[0].index(bar[0])
         shown = [(place, *one) for place, one in enumerate(bar) if _value(one[0], one[1]) is not None]
         for looks_alike in {id(look): look for *_, look in shown}.values():
             alike = [(place, row, column) for place, row, column, look in shown if look is looks_alike]
-            values = [_value(row, column) for _, row, column in alike]
+            values = [value for _, row, column in alike if (value := _value(row, column)) is not None]
             y = [place + (number - (of_group - 1) / 2) * 0.8 / of_group for place, _, _ in alike]
             reach = list(zip(*(_range(row, column) for _, row, column in alike), strict=True))
             error = reach if any(map(any, reach)) else None
@@ -188,14 +195,16 @@ def _bars(figure, table, rows, columns, looks) -> None:
                 marker = looks_alike["marker"]
                 axes.errorbar(values, y, xerr=error, fmt=marker, color=colour, ms=3.5, elinewidth=0.8)
                 continue
-            axes.barh(y, values, 0.75 / of_group, color=colour, hatch=looks_alike["hatch"], ec="#ffffff", lw=0.3)
+            long = [value - begin for value in values]
+            hatch = looks_alike["hatch"]
+            axes.barh(y, long, 0.75 / of_group, left=begin, color=colour, hatch=hatch, ec="#ffffff", lw=0.3)
             if error:
                 axes.errorbar(values, y, xerr=error, fmt="none", ecolor=INK, elinewidth=0.9)
-    axes.set_yticks(range(len(groups)), [textwrap.fill(name, LETTERS) for name in groups])
+    axes.set_yticks(range(len(groups)), names)
     axes.set_ylim(len(groups) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
-    if table["plot"].get("log_x"):
-        axes.set_xscale("log")
+    if begin:
+        axes.set_xlim(left=begin)
         _plain_numbers(axes.xaxis)
     axes.set_xlabel(textwrap.fill(table["unit"], UNDER_BARS))
     axes.grid(axis="x")
@@ -248,12 +257,20 @@ def _drawable(row: Mapping[str, Any], column: str, plot: Mapping[str, Any]) -> b
     return value is not None and (value > 0 or not plot.get("log_y"))
 
 
+def _decade_below(values: Sequence[float | None]) -> float:
+    """Where bars begin on a logarithmic axis: the power of ten below the least value that has a place there."""
+    least = min((value for value in values if value is not None and value > 0), default=1.0)
+    return 10.0 ** (math.ceil(math.log10(least)) - 1)
+
+
 def _plain_numbers(axis) -> None:
-    """1, 2, 5, 10 along a logarithmic axis, or 1, 10, 100 along a longer one; not powers of ten."""
+    """1, 2, 5, 10 along a logarithmic axis, 1, 10, 100 along a longer one, more along a shorter; not powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = axis.get_view_interval()
-    steps = (1, 2, 5) if high / low < 200 else (1,)
+    steps: tuple[float, ...] = (1, 2, 5) if high / low < 200 else (1,)
+    if high / low < 5:  # of which there might be one
+        steps = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
     axis.set_major_locator(LogLocator(subs=steps, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
     axis.set_minor_formatter(NullFormatter())

@@ -14,6 +14,7 @@ from comparison_tasks import write_task_data, write_vectors
 from support import ROOT
 
 from hf_elmo.compare import command, running
+from hf_elmo.compare.formatting import texts
 from hf_elmo.compare.settings import DATA_VARIABLE
 
 
@@ -54,6 +55,14 @@ def test_a_comparison_ends_in_a_report_and_is_not_computed_twice(asked, tmp_path
     (out / "report.html").unlink()
     assert command.run(parse(*asked, "--report-only")) == 0
     assert (out / "report.html").exists()
+
+
+def test_every_fact_of_a_report_has_a_name_in_both_languages(asked, monkeypatch):
+    caught = {}
+    monkeypatch.setattr(command, "_report", lambda settings, jobs, store, facts, always: caught.update(facts) or [])
+    assert command.run(parse(*asked, "--report-only")) == 0
+    assert {"contenders", "left_out", "failed"} <= set(caught)
+    assert {*caught, "code", "versions", "machine"} <= set(texts("page"))
 
 
 def test_a_failed_cell_is_told_and_the_rest_reported(asked, tmp_path, small_heads, monkeypatch, capsys):

@@ -10,6 +10,7 @@ from comparison_samples import FACTS, comparison
 
 from hf_elmo.compare import plots
 from hf_elmo.compare.formatting import p_written, texts, written
+from hf_elmo.compare.markdown import markdown
 from hf_elmo.compare.page import page
 from hf_elmo.compare.report import write_report
 
@@ -186,6 +187,12 @@ def test_both_languages_have_every_text(made):
     for pair in texts("page").values():
         assert pair["en"] and pair["zh"]
     assert "论断" in made[1]
+
+
+def test_a_fact_without_content_is_called_none(made):
+    report = {**made[0], "facts": {**made[0]["facts"], "failed": []}}
+    assert re.search("<dt>.*failed.*</dt><dd>.*none.*无.*</dd>", page(report))
+    assert "- failed: none" in markdown(report, "en") and "- 失败的单元: 无" in markdown(report, "zh")
 
 
 def test_unknown_kind_of_picture_is_refused():

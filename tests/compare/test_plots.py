@@ -57,6 +57,43 @@ def test_long_names_of_axes_are_broken(kind):
     assert max(map(len, words)) <= plots.UNDER_LINES
 
 
+def test_bars_on_a_logarithmic_axis_leave_the_names_beside_them_free():
+    rows = [row("a", {"tagging": 2700.0, "pretraining": 1246.0}), row("b", {"tagging": 1_200_000.0})]
+    picture = plots.draw(table(["tagging", "pretraining"], rows, unit="words/s", log_x=True), {})
+    names = re.findall(r'<text[^>]* x="([\d.]+)"[^>]*>(?:tagging|pretraining)<', picture)
+    bars = re.findall(r'<path d="((?:M[^M]*z)+)"', picture)
+    corners = [float(x) for bar in bars for x in re.findall(r"[ML](-?[\d.]+) ", bar)]
+    assert len(names) == 2 and len(corners) == 4 * (3 + 2)  # bars, and marks of the legend under the names
+    assert sum(x > max(map(float, names)) for x in corners) >= 4 * 3 and min(corners) > 0
+    assert "1,000" in words_of(picture) and "100" not in words_of(picture)
+
+
+def test_names_in_two_lines_beside_single_bars_do_not_meet():
+    rows = [row(f"a model of a long name, number {number}", {"x": 1.0 + number}) for number in range(9)]
+    picture = plots.draw(table(["x"], rows), {})
+    places = [float(y) for y in re.findall(r'<text[^>]* transform="translate\([\d.]+ ([\d.]+)\)">', picture)]
+    within = places[1] - places[0]
+    assert len(places) == 18 and within > plots.STYLE["font.size"]
+    assert min(b - a for a, b in zip(places, places[1:], strict=False)) > within - 0.2
+
+
+def test_the_last_number_of_an_axis_is_not_cut():
+    values = {"word vectors": (9.0, 10.0, 5.0), "training a tagger": (16.0, 17.0, 13.0)}
+    rows = [row(f"model-{n}", {name: of[n] for name, of in values.items()}) for n in range(3)]
+    picture = plots.draw(table(list(values), rows), {})
+    width = float(re.search(r'viewBox="0 0 ([\d.]+)', picture)[1])
+    ticks = [(text, float(x)) for x, text in re.findall(r'<text[^>]* x="([\d.]+)"[^>]*>([\d.]+)<', picture)]
+    assert len(ticks) > 3
+    assert all(x + len(text) * plots.STYLE["font.size"] * 0.6 / 2 < width for text, x in ticks)
+
+
+def test_a_short_logarithmic_axis_has_more_than_one_number():
+    columns = ["8", "32", "128", "512"]
+    rows = [row("a", dict(zip(columns, (15.9, 10.6, 9.1, 18.3), strict=True)))]
+    words = words_of(plots.draw(table(columns, rows, "lines", x="words", log_x=True, log_y=True), {}))
+    assert len({word for word in words if re.fullmatch(r"[\d.]+", word)} - set(columns)) >= 2
+
+
 def test_a_baseline_far_below_is_in_no_picture_and_is_named():
     rows = [row("elmo", {"x": 90.0, "y": 80.0}), row("bert", {"x": 92.0, "y": 84.0})]
     near, far = row("near", {"x": 50.0, "y": 41.0}, False), row("far", {"x": 60.0, "y": 39.0}, False)
