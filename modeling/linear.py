@@ -14,7 +14,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .int8 import dequantize_weight, int8_parameters, int8_product, quantize_rows, quantized_parameters
-from .lstm_native import Kernel, native_applies, native_kernel, run_together
+from .lstm_native import (
+    AMX_ROWS,
+    Kernel,
+    amx_room,
+    for_tiles,
+    native_applies,
+    native_kernel,
+    pack_halves,
+    run_together,
+    tiles_pay,
+)
 from .lstm_native_int8 import Matrix, native_int8_applies
 from .products import add_product_, needs_plain_torch
 from .weight_copies import WeightCopies, transposed
@@ -36,6 +46,10 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None, copies: WeightCopi
 
 
 def _native_linear(kernel, rows: Tensor, weight: Tensor, bias: Tensor | None, copies: WeightCopies) -> Tensor:
+    if kernel.linear_amx is not None and tiles_pay(weight):
+        halves = for_tiles(kernel, copies, "amx", weight, pack_halves)
+        if halves is not None:
+            return _amx_linear(kernel, rows, halves, bias, (len(weight), weight.shape[1]))
     outputs, wide = len(weight), _whole_panels(kernel, len(weight))
     packed = copies.get(
         "native", [weight], lambda weight: _panels(F.pad(weight, (0, 0, 0, wide - outputs)), kernel, 1)
@@ -47,6 +61,23 @@ def _native_linear(kernel, rows: Tensor, weight: Tensor, bias: Tensor | None, co
     ]
     run_together(calls)
     return out[:, :outputs]
+
+
+def _amx_linear(kernel, rows: Tensor, halves: Tensor, bias: Tensor | None, shape: tuple[int, int]) -> Tensor:
+    (outputs, inputs), wide = shape, _whole_panels(kernel, shape[0])
+    rows, padded = rows.contiguous(), _padded_bias(rows, bias, outputs, wide)
+    calls, results, kept = [], [], []
+    for part in _parts(len(rows), ROWS_FOR_A_THREAD):
+        some = rows[part]
+        room = amx_room(rows, min(len(some), kernel.amx_block_rows), kernel.amx_depth)
+        # Tensors of their own: a tile may end behind the last row.
+        out = rows.new_empty(len(some) + AMX_ROWS, wide)
+        kept.append(room)
+        results.append(out[: len(some), :outputs])
+        addresses = _addresses(some, halves, padded, out, *room)
+        calls.append(partial(kernel.linear_amx, *addresses, len(some), inputs, outputs))
+    run_together(calls)
+    return results[0] if len(results) == 1 else torch.cat(results)
 
 
 def int8_linear(

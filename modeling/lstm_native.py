@@ -5,7 +5,9 @@
 
 The first use compiles `lstm_native_source` with the system's C compiler (`$CC`, cc, gcc or clang; 1 to 2 seconds) and
 keeps the library in `HF_HOME/hf_elmo_<user id>` (`~/.cache/huggingface/hf_elmo_...` if nothing else is set), one file
-for each compiler and kind of processor. Where the kernel cannot be had or does not apply, the packed loop runs.
+for each compiler and kind of processor. Where the kernel cannot be had or does not apply, the packed loop runs. Large
+matrices go through the tile units of processors with AMX (`lstm_native_amx_source`), unless the environment variable
+`HF_ELMO_NO_AMX` holds something; both ways are float32, with other last bits.
 
 A sentence's numbers are equal to the bit in any company: every sum has a fixed order. A layer's two directions run in
 two threads if torch may use more than one; further threads are not used there, so that with many cores and large
@@ -35,6 +37,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.utils import logging
 
+from .lstm_native_amx_source import AMX_SOURCE
 from .lstm_native_int8_source import INT8_SOURCE
 from .lstm_native_source import SOURCE as FLOAT_SOURCE
 from .lstm_packed import LstmWeights, lstm_over_packed_words
@@ -47,7 +50,14 @@ FLAGS = ["-O3", "-shared", "-fPIC", "-std=gnu11", "-fno-math-errno", "-fno-trapp
 SECONDS_TO_COMPILE = 120
 # Another order of summation than the packed loop's, and other activations.
 LARGEST_DIFFERENCE = 1e-5
-SOURCE = FLOAT_SOURCE + INT8_SOURCE
+SOURCE = FLOAT_SOURCE + INT8_SOURCE + AMX_SOURCE
+# Whatever is added to them or multiplied with them here stays finite; a bfloat16 number reaches as far as float32.
+LARGEST_WEIGHT = 2.0**64
+NO_AMX = "HF_ELMO_NO_AMX"  # environment variable
+# Numbers of a matrix from which on tiles are faster, for any number of rows: it does not fit into the second cache (2 MB of
+# float32 are 2^19), so that splitting it costs no time of its own. In ELMo: from "medium" on, and all highway layers.
+TILES_FROM = 2**21
+AMX_ROWS = 16  # of a tile: what results have room for beside their own rows
 
 
 class Kernel(NamedTuple):
@@ -58,12 +68,17 @@ class Kernel(NamedTuple):
     convolution: Callable[..., None]
     lstm_int8: Callable[..., int] | None  # processors with VNNI; not 0 if numbers are not finite
     linear_int8: Callable[..., int] | None
+    lstm_amx: Callable[..., None] | None  # processors with AMX, if the system lets this process use it
+    linear_amx: Callable[..., None] | None
     times_sigmoid: Callable[..., None]
     tanh_times_sigmoid: Callable[..., None]
     width: int  # units of a panel; 4 times as many columns
     depth: int  # rows of weight_hr that stand together
     depth_int8: int
     block_words: int  # words whose input gates are held at once, or those of one step if they are more
+    amx_terms: int  # rows of weights come in multiples of it
+    amx_depth: int
+    amx_block_rows: int
 
 
 _lock = threading.Lock()
@@ -164,18 +179,24 @@ def _load(path: Path) -> Kernel:
         return ctypes.c_int64.in_dll(library, f"hf_elmo_{name}").value
 
     has_int8 = number("depth_int8") > 0
+    has_amx = number("amx_terms") > 0 and not os.environ.get(NO_AMX) and library.hf_elmo_amx_permission() == 0
     return Kernel(
         function("lstm", 12, sizes),
         function("linear", 4, sizes[:3]),
         function("convolution", 5, (ctypes.c_int64,) * 5),
         function("lstm_int8", 17, sizes, ctypes.c_int) if has_int8 else None,
         function("linear_int8", 7, sizes[:3], ctypes.c_int) if has_int8 else None,
+        function("lstm_amx", 14, sizes) if has_amx else None,
+        function("linear_amx", 6, sizes[:3]) if has_amx else None,
         function("times_sigmoid", 3, sizes[:1]),
         function("tanh_times_sigmoid", 3, sizes[:1]),
         number("width"),
         number("depth"),
         number("depth_int8"),
         number("block_words"),
+        number("amx_terms"),
+        number("amx_depth"),
+        number("amx_block_rows"),
     )
 
 
@@ -190,14 +211,18 @@ def _checked(kernel: Kernel) -> Kernel:
     weights = LstmWeights(numbers(4 * cell, size), numbers(4 * cell, size), numbers(4 * cell), numbers(size, cell))
     arguments = numbers(sum(alive), size), weights, alive, numbers(8, size), numbers(8, cell), 0.9, 0.8
     with torch.no_grad():
-        got, expected = (
-            FloatRun(kernel, *arguments, WeightCopies()),
-            lstm_over_packed_words(*arguments, WeightCopies()),
-        )
-        got()
-        differences = [(a - b).abs().max() for a, b in zip((got.outputs, got.last_c), expected, strict=True)]
-    if not max(differences) <= LARGEST_DIFFERENCE:
-        raise RuntimeError(f"the compiled kernel is off by {max(differences):.1e}")
+        expected = lstm_over_packed_words(*arguments, WeightCopies())
+
+        def difference(run: NativeRun) -> float:
+            run()
+            return max(float((a - b).abs().max()) for a, b in zip((run.outputs, run.last_c), expected, strict=True))
+
+        if not (found := difference(FloatRun(kernel, *arguments, WeightCopies()))) <= LARGEST_DIFFERENCE:
+            raise RuntimeError(f"the compiled kernel is off by {found:.1e}")
+        by_tiles = amx_run(kernel, *arguments, WeightCopies())
+        if by_tiles is not None and not (found := difference(by_tiles)) <= LARGEST_DIFFERENCE:
+            logger.info(f"the compiled kernel is off by {found:.1e} with AMX, which is not used")
+            return kernel._replace(lstm_amx=None, linear_amx=None)
     return kernel
 
 
@@ -227,7 +252,7 @@ def lstm_over_packed_words_native(
     arguments = words, weights, alive, h, c, cell_clip, proj_clip, copies
     if not native_applies(words, *weights, h, c):
         return lstm_over_packed_words(*arguments)
-    run = FloatRun(native_kernel(), *arguments)
+    run = float_run(native_kernel(), *arguments)
     run()
     return run.outputs, run.last_c
 
@@ -271,6 +296,45 @@ def run_together(calls: Sequence[Callable[[], Any]]) -> None:
             thread.join()
 
 
+def float_run(kernel, words, weights, alive, h, c, cell_clip, proj_clip, copies) -> NativeRun:
+    """One direction with float32 weights, by tiles where that is faster: the same choice for every batch of a model."""
+    arguments = kernel, words, weights, alive, h, c, cell_clip, proj_clip, copies
+    return (amx_run(*arguments) if tiles_pay(weights.weight_hh) else None) or FloatRun(*arguments)
+
+
+def tiles_pay(weight: Tensor) -> bool:
+    """Whether a matrix is so large that tiles are faster than vectors."""
+    return weight.numel() >= TILES_FROM
+
+
+def amx_run(kernel, words, weights, alive, h, c, cell_clip, proj_clip, copies) -> "AmxRun | None":
+    """One direction by tiles; None where processor or weights do not allow it."""
+    if kernel.lstm_amx is None:
+        return None
+    forms = {"ih": pack_gate_halves, "hh": pack_gate_halves, "hr": pack_halves}
+    matrices = [
+        for_tiles(kernel, copies, f"amx_{name}", getattr(weights, f"weight_{name}"), pack)
+        for name, pack in forms.items()
+    ]
+    if matrices.count(None) > (weights.weight_hr is None):
+        return None
+    return AmxRun(kernel, words, weights, alive, h, c, cell_clip, proj_clip, copies, matrices)
+
+
+def for_tiles(kernel, copies: WeightCopies, name: str, weight: Tensor | None, pack) -> Tensor | None:
+    """`pack(weight, kernel)`, made once; None without a weight, or if it holds numbers whose parts do not add up to them."""
+    if weight is None:
+        return None
+    return copies.get(
+        name, [weight], lambda weight: pack(weight, kernel) if all_below(LARGEST_WEIGHT, weight) else None
+    )
+
+
+def all_below(bound: float, numbers: Tensor) -> bool:
+    """Whether all absolute values are smaller; NaN is not."""
+    return bool((numbers.abs() < bound).all())
+
+
 class FloatRun(NativeRun):
     """One direction with float32 weights: the arguments of `lstm_over_packed_words`."""
 
@@ -301,6 +365,40 @@ class FloatRun(NativeRun):
         super().__init__(kernel.lstm, tensors, alive, size, cell_size, cell_clip, proj_clip)
 
 
+class AmxRun(NativeRun):
+    """One direction with float32 weights, its products by tiles: as `FloatRun`, with the three matrices packed."""
+
+    def __init__(self, kernel, words, weights, alive, h, c, cell_clip, proj_clip, copies, matrices):
+        width, size, cell_size = kernel.width, words.shape[1], c.shape[1]
+        wide, panel = -(-cell_size // width) * width, 4 * width
+        rows = min(max(alive[0], kernel.block_words), len(words))
+        c_padded = F.pad(c, (0, wide - cell_size))
+        self.outputs = torch.empty_like(words, memory_format=torch.contiguous_format)
+        self.last_c = c_padded[:, :cell_size]
+        tensors = [
+            words.contiguous(),
+            *matrices[:2],
+            pack_gates(weights.bias.unsqueeze(1), width),
+            matrices[2],
+            h.contiguous(),
+            c_padded,
+            torch.empty_like(c_padded),  # hidden
+            words.new_empty(rows * 4 * wide + AMX_ROWS * panel),  # gates
+            words.new_empty((len(c) + AMX_ROWS) * (-(-size // panel) * panel)),  # projected
+            self.outputs,
+            *amx_room(words, rows, max(size + -size % kernel.amx_terms, kernel.amx_depth)),
+        ]
+        super().__init__(kernel.lstm_amx, tensors, alive, size, cell_size, cell_clip, proj_clip)
+
+
+def amx_room(like: Tensor, rows: int, terms: int) -> tuple[Tensor, Tensor]:
+    """Room for so many rows in three parts of bfloat16, and for a mark of each."""
+    return (
+        like.new_empty((rows + AMX_ROWS) * 3 * terms, dtype=torch.int16),
+        like.new_empty(rows, dtype=torch.uint8),
+    )
+
+
 def pack_gates(weight: Tensor, width: int) -> Tensor:
     """Rows of all gates (4M, D) -> (M / width rounded up, D, 4 * width): all gates of `width` units side by side."""
     size, panels = weight.shape[1], -(-weight.shape[0] // (4 * width))
@@ -319,3 +417,17 @@ def pack_columns(weight: Tensor, width: int, depth: int, neighbours: int) -> Ten
     outputs = F.pad(weight, (0, 0, 0, -weight.shape[0] % (4 * width)))  # (D rounded up, M)
     panels = outputs.view(-1, 4 * width, weight.shape[1] // neighbours, neighbours).transpose(1, 2)
     return torch.cat([part.flatten() for part in panels.split(depth // neighbours, dim=1)])
+
+
+def pack_gate_halves(weight: Tensor, kernel: Kernel) -> Tensor:
+    """As `pack_gates`, the gates i and f of `width` units before g and o: (panels, 2, D rounded up, 2 * width)."""
+    panels = pack_gates(F.pad(weight, (0, -weight.shape[1] % kernel.amx_terms)), kernel.width)
+    return panels.unflatten(2, (2, -1)).transpose(1, 2).contiguous()
+
+
+def pack_halves(weight: Tensor, kernel: Kernel) -> Tensor:
+    """A matrix (O, I) -> flat: for every `amx_depth` of I the half panels of 2 * `width` outputs one after another."""
+    half, outputs, inputs = 2 * kernel.width, *weight.shape
+    padded = F.pad(weight, (0, -inputs % kernel.amx_terms, 0, -outputs % (2 * half)))
+    halves = padded.unflatten(0, (-1, half)).transpose(1, 2)  # (half panels, I, half)
+    return torch.cat([part.flatten() for part in halves.split(kernel.amx_depth, dim=1)])

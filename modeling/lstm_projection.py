@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .int8 import Int8LstmWeights, int8_lstm_over_packed_words, int8_parameters, quantized_parameters
-from .lstm_native import FloatRun, NativeRun, lstm_over_packed_words_native, native_kernel
+from .lstm_native import NativeRun, float_run, lstm_over_packed_words_native, native_kernel
 from .lstm_native_int8 import Int8Run, int8_lstm_over_packed_words_native
 from .lstm_packed import LstmWeights, lstm_over_packed_words
 from .weight_copies import WeightCopies
@@ -333,5 +333,5 @@ class LstmProjection(nn.Module):
 
     def native_run(self, words: Tensor, packed: PackedWords, h: Tensor, c: Tensor) -> NativeRun:
         """The compiled kernel's run over packed words; it must apply."""
-        weights, run = (self._int8_weights(), Int8Run) if self.int8 else (self.float_weights(), FloatRun)
+        weights, run = (self._int8_weights(), Int8Run) if self.int8 else (self.float_weights(), float_run)
         return run(native_kernel(), words, weights, packed.alive, h, c, *self.clips(), self.copies)
