@@ -119,7 +119,7 @@ def cells(settings: Any, names: list[str]) -> list[Cell]:
     return [
         Cell(NAME, (("contender", name), ("seed", seed)))
         for name in names
-        if has_language_model(name)
+        if has_language_model(name, settings)
         for seed in settings.seeds
     ]
 

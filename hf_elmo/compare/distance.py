@@ -51,7 +51,7 @@ def cells(settings: Any, names: list[str]) -> list[Cell]:
     return [
         Cell(NAME, (("contender", name), ("part", part)))
         for name in names
-        if has_language_model(name)
+        if has_language_model(name, settings)
         for part in parts
     ]
 

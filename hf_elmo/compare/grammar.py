@@ -57,7 +57,7 @@ def cells(settings: Any, names: list[str]) -> list[Cell]:
     return [
         Cell(NAME, (("phenomenon", term), ("contender", name)))
         for name in names
-        if has_language_model(name)
+        if has_language_model(name, settings)
         for term in TERMS
     ]
 

@@ -23,11 +23,18 @@ METHODS = {
 Sentences = Sequence[Sequence[str]]
 
 
-def has_language_model(name: str) -> bool:
-    """Whether a contender predicts words: static vectors and planted differences of vectors do not."""
-    from hf_elmo.compare.contenders import SHUFFLED, STATIC, STATIC_VECTORS
+def has_language_model(name: str, settings: Any) -> bool:
+    """Whether a contender predicts words: static vectors and planted differences of vectors do not.
 
-    return not name.startswith((SHUFFLED, STATIC)) and name not in STATIC_VECTORS
+    Args:
+        name: of the contender; it does not tell what it is loaded from.
+        settings: of the comparison, whose models tell it.
+    """
+    from hf_elmo.compare.contenders import COPY, SHUFFLED, STATIC, STATIC_VECTORS, contender_name
+
+    specs = {contender_name(spec): spec for spec in settings.models}
+    spec = specs.get(name, name).removeprefix(COPY)
+    return not spec.startswith((SHUFFLED, STATIC)) and spec not in STATIC_VECTORS
 
 
 def language_model_of(context: Any, name: str) -> LoadedModel:

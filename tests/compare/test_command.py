@@ -141,6 +141,19 @@ def test_without_data_what_needs_none_is_still_planned(tmp_path, vectors_file, m
     assert ("quality", f"no data: give --data FOLDER or set {DATA_VARIABLE}") in settings.left_out
 
 
+def test_vectors_of_a_file_are_asked_nothing_that_takes_a_language_model(tmp_path, vectors_file):
+    for name in ("blimp", "lm_en_wiki", "lm_en_news", "lm_en_books"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    models = ["elmo-mini-en", "copy:elmo-mini-en", f"static:{vectors_file}", f"copy:static:{vectors_file}"]
+    models += ["word2vec-mini-en", "copy:word2vec-mini-en", "shuffled:elmo-mini-en"]
+    asked = [*models, "--experiments", "grammar", "distance", "agreement", "--data", str(tmp_path / "data")]
+    settings = command.settings_of(parse(*asked, "--output", str(tmp_path / "out")))
+    planned = {}
+    for job in running.plan_jobs(settings, running.Context(settings)):
+        planned.setdefault(job.cell.experiment, set()).add(job.cell["contender"])
+    assert planned == dict.fromkeys(("grammar", "distance", "agreement"), {"elmo-mini-en", "copy:elmo-mini-en"})
+
+
 CHILD = """
 import sys
 from hf_elmo.compare import command, quality, task_probe
