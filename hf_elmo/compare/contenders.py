@@ -1,6 +1,7 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The contenders of a comparison: ELMo, BERT-like encoders and static vectors, all giving vectors of words."""
 
+import gzip
 import hashlib
 import re
 import zlib
@@ -24,6 +25,7 @@ from hf_elmo.pretrained import STATIC_VECTORS, resolve, static_vectors
 STATIC = "static:"
 SHUFFLED, COPY = "shuffled:", "copy:"
 BESIDE_A_MODEL = (".md", ".svg")  # files of its folder that do not change it
+DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error)  # what reading a .gz raises that is none, or was cut
 PIECES_AT_ONCE = 8192  # of a batch for a BERT-like model, padding included
 UNLIMITED_POSITIONS = 512  # window of models with relative positions, which name no limit
 
@@ -278,7 +280,10 @@ def _load_static(name: str, spec: str) -> Contender:
     if place in STATIC_VECTORS or Path(place).is_dir():
         words, matrix = static_vectors.load(place)
     elif Path(place).is_file():
-        pairs = list(read_text_vectors(place, static_width(place), _EveryWord()))
+        try:
+            pairs = list(read_text_vectors(place, static_width(place), _EveryWord()))
+        except DAMAGED as error:
+            raise ContenderError(f"{spec} cannot be unpacked: {error}; get or make the file anew") from error
         words, matrix = [word for word, _ in pairs], np.stack([vector for _, vector in pairs])
     else:
         raise ContenderError(
@@ -322,7 +327,7 @@ def _load_encoder(name: str, spec: str, device: str | torch.device) -> Contender
 def identity(spec: str) -> str:
     """SHA-256 of a local contender's files, or the id on the Hub: another model under the same name is another one.
 
-    Cards and pictures beside the model are no part of it.
+    Cards and pictures beside the model are no part of it, nor is how a file was compressed.
     """
     for prefix in (SHUFFLED, COPY):
         if spec.startswith(prefix):
@@ -330,9 +335,23 @@ def identity(spec: str) -> str:
     place = spec.removeprefix(STATIC)
     path = static_vectors.folder_of(place) if place in STATIC_VECTORS else Path(resolve(place))
     if not path.is_dir():
-        return sha256_of(path) if path.exists() else spec
+        return _sha256_of_content(path) if path.exists() else spec
     files = sorted(file for file in path.iterdir() if file.is_file() and file.suffix not in BESIDE_A_MODEL)
     return hashlib.sha256("".join(f"{sha256_of(file)}  {file.name}\n" for file in files).encode()).hexdigest()
+
+
+def _sha256_of_content(path: Path) -> str:
+    """SHA-256 of a file, of a .gz that of what it holds: the compressor writes date and name beside it."""
+    if path.suffix != ".gz":
+        return sha256_of(path)
+    digest = hashlib.sha256()
+    try:
+        with gzip.open(path) as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
+    except DAMAGED:
+        return sha256_of(path)  # damaged, of which reading its vectors tells
+    return digest.hexdigest()
 
 
 def overlapping_windows(length: int, window: int) -> list[tuple[int, int, range]]:

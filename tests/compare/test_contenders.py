@@ -1,6 +1,8 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Vectors of contenders against the models run by hand, and the planted ones."""
 
+import gzip
+
 import numpy as np
 import pytest
 import torch
@@ -148,6 +150,32 @@ def test_a_card_beside_a_model_is_no_part_of_its_identity(tmp_path):
     first = identity_with(config_json="{}", README_md="old", loss_svg="<svg/>")
     assert identity_with(README_md="new", loss_svg="<svg></svg>") == first
     assert identity_with(config_json="{ }") != first
+
+
+def test_identity_of_compressed_vectors_is_that_of_what_they_hold(tmp_path):
+    content = b"1 2\na 1 2\n"
+    for name, date in (("first", 1), ("second", 2)):
+        with open(tmp_path / f"{name}.txt.gz", "wb") as file, gzip.GzipFile(name, "wb", 9, file, date) as lines:
+            lines.write(content)
+    (tmp_path / "plain.txt").write_bytes(content)
+    (tmp_path / "other.txt.gz").write_bytes(gzip.compress(content + b"b 1 2\n"))
+    (tmp_path / "damaged.txt.gz").write_bytes((tmp_path / "first.txt.gz").read_bytes()[:-9])
+    assert (tmp_path / "first.txt.gz").read_bytes() != (tmp_path / "second.txt.gz").read_bytes()
+    first, *others = (
+        identity(f"static:{tmp_path / name}")
+        for name in ("plain.txt", "first.txt.gz", "second.txt.gz", "other.txt.gz", "damaged.txt.gz")
+    )
+    assert others[:2] == [first, first] and first not in others[2:] and others[2] != others[3]
+
+
+@pytest.mark.parametrize("keep, reason", [(slice(None, -9), "ended before"), (slice(9, None), "Not a gzipped file")])
+def test_damaged_vectors_are_named(tmp_path, keep, reason):
+    path = tmp_path / "cut.txt.gz"
+    path.write_bytes(gzip.compress(b"a 1 2\nb 3 4\n" * 1000)[keep])
+    with pytest.raises(
+        ContenderError, match=rf"static:.*cut\.txt\.gz cannot be unpacked: .*{reason}.*; get or make the"
+    ):
+        load_contender(f"static:{path}")
 
 
 def test_identity_follows_the_content(tmp_path):
