@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from .int8 import dequantize_weight, int8_parameters, int8_product, quantize_rows, quantized_parameters
 from .lstm_native import (
-    AMX_ROWS,
     Kernel,
     amx_room,
     for_tiles,
@@ -65,19 +64,16 @@ def _native_linear(kernel, rows: Tensor, weight: Tensor, bias: Tensor | None, co
 
 def _amx_linear(kernel, rows: Tensor, halves: Tensor, bias: Tensor | None, shape: tuple[int, int]) -> Tensor:
     (outputs, inputs), wide = shape, _whole_panels(kernel, shape[0])
-    rows, padded = rows.contiguous(), _padded_bias(rows, bias, outputs, wide)
-    calls, results, kept = [], [], []
+    rows, padded, out = rows.contiguous(), _padded_bias(rows, bias, outputs, wide), rows.new_empty(len(rows), wide)
+    calls, kept = [], []
     for part in _parts(len(rows), ROWS_FOR_A_THREAD):
         some = rows[part]
         room = amx_room(rows, min(len(some), kernel.amx_block_rows), kernel.amx_depth)
-        # Tensors of their own: a tile may end behind the last row.
-        out = rows.new_empty(len(some) + AMX_ROWS, wide)
         kept.append(room)
-        results.append(out[: len(some), :outputs])
-        addresses = _addresses(some, halves, padded, out, *room)
+        addresses = _addresses(some, halves, padded, out[part], *room)
         calls.append(partial(kernel.linear_amx, *addresses, len(some), inputs, outputs))
     run_together(calls)
-    return results[0] if len(results) == 1 else torch.cat(results)
+    return out[:, :outputs]
 
 
 def int8_linear(

@@ -57,7 +57,7 @@ NO_AMX = "HF_ELMO_NO_AMX"  # environment variable
 # Numbers of a matrix from which on tiles are faster, for any number of rows: it does not fit into the second cache (2 MB of
 # float32 are 2^19), so that splitting it costs no time of its own. In ELMo: from "medium" on, and all highway layers.
 TILES_FROM = 2**21
-AMX_ROWS = 16  # of a tile: what results have room for beside their own rows
+AMX_ROWS = 16  # of a tile
 
 
 class Kernel(NamedTuple):
@@ -383,8 +383,8 @@ class AmxRun(NativeRun):
             h.contiguous(),
             c_padded,
             torch.empty_like(c_padded),  # hidden
-            words.new_empty(rows * 4 * wide + AMX_ROWS * panel),  # gates
-            words.new_empty((len(c) + AMX_ROWS) * (-(-size // panel) * panel)),  # projected
+            words.new_empty(rows * 4 * wide),  # gates
+            words.new_empty(len(c) * (-(-size // panel) * panel)),  # projected
             self.outputs,
             *amx_room(words, rows, max(size + -size % kernel.amx_terms, kernel.amx_depth)),
         ]

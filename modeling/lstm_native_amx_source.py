@@ -175,39 +175,27 @@ typedef struct {
 } ring;
 
 // out (n, HALF) = or += rows times w (blocks * TERMS, HALF); `parts` hold the rows; `after` is the half panel to come, or
-// NULL. Up to a row for each tile behind out is read, and written as it was or, without `add`, as zeros. A row's sums
-// never depend on others.
+// NULL. Sums of SLOTS blocks are added to out one after another, so that rounding does not grow with the number of terms,
+// and never depend on other rows.
 SEPARATE void half_panel(row_tiles t, const uint16_t *parts, const float *w, int64_t blocks, const float *after,
                          ring *weights, float *out, int64_t out_stride, int add)
 {
-    const int64_t size = t.height * TERMS, step = PARTS * size, bytes = out_stride * sizeof(float);
-    // More than two tiles of rows come back to a block while it is there.
-    const int64_t at_once = t.tiles > 2 ? SLOTS : blocks;
+    float sums[2 * 16 * HALF] __attribute__((aligned(64)));
+    const int64_t size = t.height * TERMS, step = PARTS * size, bytes = HALF * sizeof(float);
     int64_t done = weights->ready;
     for (; done < least(blocks, SLOTS - 1); done++)
         for (int unit = 0; unit < TERMS; unit++)
             split_weights(w + done * TERMS * HALF,
                           weights->split + (weights->first + done) % SLOTS * SPLIT_BLOCK, unit);
-    for (int64_t start = 0; start < blocks; start += at_once)
+    for (int64_t start = 0; start < blocks; start += SLOTS)
         for (int64_t tile = 0; tile < t.tiles; tile += 2) {
             const int two = tile + 1 < t.tiles;
             const uint16_t *x = parts + tile * blocks * step, *y = x + blocks * step;
-            float *first = out + tile * t.height * out_stride, *second = first + t.height * out_stride;
-            MEMORY;
-            if (add || start) {
-                _tile_loadd(0, first, bytes);
-                _tile_loadd(1, first + 16, bytes);
-                if (two) {
-                    _tile_loadd(2, second, bytes);
-                    _tile_loadd(3, second + 16, bytes);
-                }
-            } else {
-                _tile_zero(0);
-                _tile_zero(1);
-                _tile_zero(2);
-                _tile_zero(3);
-            }
-            const int64_t stop = least(start + at_once, blocks);
+            _tile_zero(0);
+            _tile_zero(1);
+            _tile_zero(2);
+            _tile_zero(3);
+            const int64_t stop = least(start + SLOTS, blocks);
             for (int64_t b = start; b < stop; b++) {
                 // A slot is free once the last tiles have used it.
                 const int64_t kept = tile + 2 < t.tiles ? start : b;
@@ -228,13 +216,22 @@ SEPARATE void half_panel(row_tiles t, const uint16_t *parts, const float *w, int
                 else
                     one_tile(x + b * step, size, now, NULL, NULL);
             }
-            _tile_stored(0, first, bytes);
-            _tile_stored(1, first + 16, bytes);
+            _tile_stored(0, sums, bytes);
+            _tile_stored(1, sums + 16, bytes);
             if (two) {
-                _tile_stored(2, second, bytes);
-                _tile_stored(3, second + 16, bytes);
+                _tile_stored(2, sums + 16 * HALF, bytes);
+                _tile_stored(3, sums + 16 * HALF + 16, bytes);
             }
             MEMORY;
+            const int64_t row = tile * t.height, rows = least(t.n - row, 2 * t.height);
+            for (int64_t r = 0; r < rows; r++)
+                for (int q = 0; q < HALF; q += WIDTH) {
+                    vec sum = load(sums + (r < t.height ? r : r - t.height + 16) * HALF + q);
+                    float *to = out + (row + r) * out_stride + q;
+                    if (add || start)
+                        sum += load(to);
+                    store(to, sum);
+                }
         }
     weights->first = (weights->first + blocks) % SLOTS;
     weights->ready = done - blocks;
@@ -267,7 +264,7 @@ INLINE void half_panels(row_tiles t, const float *a, int64_t stride, int64_t K, 
     }
 }
 
-// `hf_elmo_lstm` by tiles. K is D rounded up to TERMS; gates and projected have room for 16 more rows.
+// `hf_elmo_lstm` by tiles. K is D rounded up to TERMS.
 void hf_elmo_lstm_amx(
     const float *words,        // (N, D)
     const float *weight_ih,    // (M' / WIDTH, 2, K, HALF)
@@ -338,7 +335,7 @@ void hf_elmo_lstm_amx(
     _tile_release();
 }
 
-// `hf_elmo_linear` by tiles; out has room for 16 more rows.
+// `hf_elmo_linear` by tiles.
 void hf_elmo_linear_amx(
     const float *rows,         // (n, I)
     const float *weight,       // for every DEPTH_AMX of I, at the end fewer: (O' / HALF, DEPTH_AMX, HALF)

@@ -75,6 +75,19 @@ def test_products_are_as_exact_as_float32(tiles, monkeypatch, rows, shape, threa
     assert np.abs(got - exact).max() <= 2e-6 * np.sqrt(shape[1])
 
 
+def test_long_sums_are_not_less_exact_than_by_vectors(tiles, monkeypatch):
+    generator = np.random.default_rng(0)
+    x, weight = (generator.normal(size=(64, 4096)).astype(np.float32) for _ in range(2))
+    exact, bias = x.astype(np.float64) @ weight.T.astype(np.float64), torch.zeros(64)
+
+    def error() -> float:
+        return np.sqrt(np.mean((by_tiles(torch.from_numpy(x), torch.from_numpy(weight), bias).numpy() - exact) ** 2))
+
+    with_tiles = error()
+    monkeypatch.setattr(lstm_native, "TILES_FROM", 2**60)
+    assert 0 < with_tiles <= 1.1 * error()
+
+
 def test_all_24_bits_of_a_number_count(tiles):
     generator = np.random.default_rng(0)
     numbers = generator.integers(2**23, 2**24, size=(64, 32)).astype(np.float32) * generator.choice([-1, 1], (64, 32))
