@@ -31,6 +31,7 @@ from .weight_copies import WeightCopies, transposed
 # A thread takes 50 us to start, and reads all weights.
 ROWS_FOR_A_THREAD = 32
 WORDS_FOR_A_THREAD = 16  # of a convolution
+HALVES_FOR_A_THREAD = 1  # of a matrix that is large enough for tiles, each thread reads a part
 
 
 def linear(rows: Tensor, weight: Tensor, bias: Tensor | None, copies: WeightCopies, native: bool = False) -> Tensor:
@@ -66,12 +67,12 @@ def _amx_linear(kernel, rows: Tensor, halves: Tensor, bias: Tensor | None, shape
     (outputs, inputs), wide = shape, _whole_panels(kernel, shape[0])
     rows, padded, out = rows.contiguous(), _padded_bias(rows, bias, outputs, wide), rows.new_empty(len(rows), wide)
     calls, kept = [], []
-    for part in _parts(len(rows), ROWS_FOR_A_THREAD):
-        some = rows[part]
-        room = amx_room(rows, min(len(some), kernel.amx_block_rows), kernel.amx_depth)
-        kept.append(room)
-        addresses = _addresses(some, halves, padded, out[part], *room)
-        calls.append(partial(kernel.linear_amx, *addresses, len(some), inputs, outputs))
+    for halves_of in _parts(wide // (2 * kernel.width), HALVES_FOR_A_THREAD):
+        kept.append(amx_room(rows, min(len(rows), kernel.amx_block_rows), kernel.amx_depth))
+        addresses = _addresses(rows, halves, padded, out, *kept[-1])
+        calls.append(
+            partial(kernel.linear_amx, *addresses, len(rows), inputs, outputs, halves_of.start, halves_of.stop)
+        )
     run_together(calls)
     return out[:, :outputs]
 

@@ -187,7 +187,7 @@ def _load(path: Path) -> Kernel:
         function("lstm_int8", 17, sizes, ctypes.c_int) if has_int8 else None,
         function("linear_int8", 7, sizes[:3], ctypes.c_int) if has_int8 else None,
         function("lstm_amx", 14, sizes) if has_amx else None,
-        function("linear_amx", 6, sizes[:3]) if has_amx else None,
+        function("linear_amx", 6, (ctypes.c_int64,) * 5) if has_amx else None,
         function("times_sigmoid", 3, sizes[:1]),
         function("tanh_times_sigmoid", 3, sizes[:1]),
         number("width"),

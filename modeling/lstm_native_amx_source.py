@@ -335,7 +335,7 @@ void hf_elmo_lstm_amx(
     _tile_release();
 }
 
-// `hf_elmo_linear` by tiles.
+// `hf_elmo_linear` by tiles, for the half panels from `begin` to before `end`: threads share the weights, not the rows.
 void hf_elmo_linear_amx(
     const float *rows,         // (n, I)
     const float *weight,       // for every DEPTH_AMX of I, at the end fewer: (O' / HALF, DEPTH_AMX, HALF)
@@ -343,24 +343,26 @@ void hf_elmo_linear_amx(
     float *out,                // (n, O')
     uint16_t *parts,           // (least of n and BLOCK_ROWS, and 16, PARTS * DEPTH_AMX) room
     uint8_t *strange,          // (least of n and BLOCK_ROWS) room
-    int64_t n, int64_t I, int64_t O)
+    int64_t n, int64_t I, int64_t O, int64_t begin, int64_t end)
 {
     const int64_t stride = (O + PANEL - 1) / PANEL * PANEL;
     for (int64_t m; n > 0; n -= m, rows += m * I, out += m * stride) {
         m = least(n, BLOCK_ROWS);
         const row_tiles t = tiles_of(m);
         const float *w = weight;
+        float *part = out + begin * HALF;
         ring weights;
         weights.first = weights.ready = 0;
         set_tiles(t.height);
         for (int64_t k = 0; k < I; k += DEPTH_AMX) {
-            const int64_t depth = least(I - k, DEPTH_AMX), blocks = (depth + TERMS - 1) / TERMS;
+            const int64_t depth = least(I - k, DEPTH_AMX), size = (depth + TERMS - 1) / TERMS * TERMS * HALF;
             const int64_t found = split_rows(t, rows + k, I, depth, parts, strange);
-            half_panels(t, rows + k, I, depth, parts, strange, found, w, stride / HALF, NULL, &weights, out, stride, k > 0);
-            w += stride * blocks * TERMS;
+            half_panels(t, rows + k, I, depth, parts, strange, found, w + begin * size, end - begin, NULL, &weights,
+                        part, stride, k > 0);
+            w += stride / HALF * size;
         }
         for (int64_t r = 0; r < m; r++)
-            for (int64_t o = 0; o < stride; o += WIDTH)
+            for (int64_t o = begin * HALF; o < end * HALF; o += WIDTH)
                 store(out + r * stride + o, load(out + r * stride + o) + load(bias + o));
     }
     _tile_release();
