@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .lstm_native import native_applies, run_together
+from .lstm_native import native_applies
 from .lstm_native_int8 import native_int8_applies
 from .lstm_packed import LstmWeights
 from .lstm_projection import LstmProjection
 from .lstm_triton import triton_available, triton_steps
+from .native_threads import run_together
 from .word_layout import WordLayout
 
 

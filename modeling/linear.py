@@ -21,10 +21,10 @@ from .lstm_native import (
     native_applies,
     native_kernel,
     pack_halves,
-    run_together,
     tiles_pay,
 )
 from .lstm_native_int8 import Matrix, native_int8_applies
+from .native_threads import run_together
 from .products import add_product_, needs_plain_torch
 from .weight_copies import WeightCopies, transposed
 

@@ -10,7 +10,7 @@ matrices go through the tile units of processors with AMX (`lstm_native_amx_sour
 `HF_ELMO_NO_AMX` holds something; both ways are float32, with other last bits.
 
 A sentence's numbers are equal to the bit in any company: every sum has a fixed order. A layer's two directions run in
-two threads if torch may use more than one; further threads are not used there, so that with many cores and large
+two of torch's threads if it may use more than one; further threads are not used there, so that with many cores and large
 batches the packed loop is faster. All weights it reads are kept a second time, in the order in which they are read.
 
 Shapes: N words of the batch as `PackedWords` orders them, n sentences (the longest first), D `projection_size`, M
@@ -280,20 +280,6 @@ class NativeRun:
 
     def __call__(self) -> None:
         self.answer = self._function(*self._arguments)
-
-
-def run_together(calls: Sequence[Callable[[], Any]]) -> None:
-    """Run all at the same time, each but the first in a thread of its own; they must not call torch there."""
-    started: list[threading.Thread] = []
-    try:
-        for call in calls[1:]:
-            thread = threading.Thread(target=call)
-            thread.start()
-            started.append(thread)
-        calls[0]()
-    finally:
-        for thread in started:  # whatever happens: they write to tensors of the caller
-            thread.join()
 
 
 def float_run(kernel, words, weights, alive, h, c, cell_clip, proj_clip, copies) -> NativeRun:

@@ -170,7 +170,7 @@ def test_infinite_words_saturate_the_gates(no_fallback):
 @pytest.mark.parametrize("name", SMALL_MODELS)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_model_equals_allennlp(monkeypatch, no_fallback, name, threads):
-    pairs, together = [], lstm_native.run_together
+    pairs, together = [], bidirectional_lstm.run_together
     monkeypatch.setattr(bidirectional_lstm, "run_together", lambda a: (pairs.append(a), together(a))[1])
     model = read_fixture(ALLENNLP_SMALL / name, lstm_backend="native")
     arrays = read_arrays(ALLENNLP_SMALL / name, "bilm_reset")

@@ -3,8 +3,6 @@
 
 import platform
 import shutil
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -260,17 +258,6 @@ def test_a_convolution_equals_float64(threads, words, columns, size, filters, sp
 def test_words_shorter_than_a_filter_are_refused():
     with pytest.raises(ValueError, match="words of 2 characters are shorter than a filter of 3"):
         linear.native_convolution(random(4, 2, 5), random(8, 5, 3), random(8), WeightCopies())
-
-
-def test_a_call_that_fails_is_waited_for_with_all_others():
-    done = threading.Event()
-
-    def fail():
-        raise RuntimeError("stopped")
-
-    with pytest.raises(RuntimeError, match="stopped"):
-        lstm_native.run_together([fail, lambda: (time.sleep(0.2), done.set())])
-    assert done.is_set()
 
 
 def test_changed_weights_of_a_layer_are_noticed():

@@ -1,0 +1,81 @@
+# Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
+"""Calls of compiled code at the same time, in the very threads that torch computes with.
+
+After a parallel operation torch's OpenMP threads keep their cores busy for some milliseconds, waiting for the next one.
+Threads of our own would share the cores with them; as members of the same team they take over at once.
+"""
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+MEMBER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+class Team(NamedTuple):
+    """The functions of the OpenMP library that torch has loaded, in the process that found them."""
+
+    parallel: Callable[..., None]
+    number: Callable[[], int]
+    size: Callable[[], int]
+    process: int
+
+
+def run_together(calls: Sequence[Callable[[], Any]]) -> None:
+    """Run all at the same time, and return when the last one has ended; they must not call torch there.
+
+    Raises:
+        BaseException: the first that one of them raised.
+    """
+    if len(calls) == 1:
+        calls[0]()
+        return
+    failures: list[BaseException] = []
+
+    def run(number: int, step: int) -> None:
+        for call in calls[number::step]:
+            try:
+                call()
+            except BaseException as error:  # kept for the caller, also an interruption
+                failures.append(error)
+
+    team = torch_team()
+    if team is not None and team.process == os.getpid():  # in a fork the team's threads are missing
+        team.parallel(MEMBER(lambda _: run(team.number(), team.size())), None, len(calls), 0)
+    else:
+        threads = [threading.Thread(target=run, args=(number, len(calls))) for number in range(1, len(calls))]
+        for thread in threads:
+            thread.start()
+        run(0, len(calls))
+        for thread in threads:  # whatever happens: they write to tensors of the caller
+            thread.join()
+    if failures:
+        raise failures[0]
+
+
+@cache
+def torch_team() -> Team | None:
+    """GNU OpenMP as torch uses it; None on other systems and with other libraries."""
+    maps, torch_folder = Path("/proc/self/maps"), Path(torch.__file__).resolve().parent
+    if not maps.is_file():
+        return None
+    names = {Path(line.split(maxsplit=5)[-1]) for line in maps.read_text().splitlines() if "libgomp" in line}
+    # Packages bring copies of their own, each with its own threads; torch's lies in its folder or beside it.
+    found = [name for name in names if str(name).startswith(str(torch_folder))] or (
+        list(names) if len(names) == 1 else []
+    )
+    if len(found) != 1:
+        return None
+    try:
+        library, quick = ctypes.CDLL(str(found[0])), ctypes.PyDLL(str(found[0]))  # PyDLL: without letting others run
+        parallel, number, size = library.GOMP_parallel, quick.omp_get_thread_num, quick.omp_get_num_threads
+    except (OSError, AttributeError):
+        return None
+    parallel.restype, parallel.argtypes = None, (MEMBER, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
+    return Team(parallel, number, size, os.getpid())
