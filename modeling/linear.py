@@ -28,7 +28,7 @@ from .native_threads import run_together
 from .products import add_product_, needs_plain_torch
 from .weight_copies import WeightCopies, transposed
 
-# A thread takes 50 us to start, and reads all weights.
+# A thread of its own takes 50 us to start, and each reads all weights.
 ROWS_FOR_A_THREAD = 32
 WORDS_FOR_A_THREAD = 16  # of a convolution
 HALVES_FOR_A_THREAD = 1  # of a matrix that is large enough for tiles, each thread reads a part

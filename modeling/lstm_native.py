@@ -326,10 +326,7 @@ class FloatRun(NativeRun):
 
     def __init__(self, kernel, words, weights, alive, h, c, cell_clip, proj_clip, copies):
         width, size, cell_size = kernel.width, words.shape[1], c.shape[1]
-        wide = -(-cell_size // width) * width
-        rows = min(max(alive[0], kernel.block_words), len(words))
-        c_padded = c.new_zeros(len(c), wide)
-        c_padded[:, :cell_size] = c
+        rows, c_padded = min(max(alive[0], kernel.block_words), len(words)), pad_cells(c, width)
         weight_hr = None
         if weights.weight_hr is not None:
             weight_hr = copies.get("native_hr", [weights.weight_hr], lambda w: pack_weight_hr(w, width, kernel.depth))
@@ -344,7 +341,7 @@ class FloatRun(NativeRun):
             h.contiguous(),
             c_padded,
             torch.empty_like(c_padded),  # hidden
-            words.new_empty(rows * 4 * wide),  # gates
+            words.new_empty(rows * 4 * c_padded.shape[1]),  # gates
             words.new_empty(len(c) * (-(-size // (4 * width)) * 4 * width)),  # projected
             self.outputs,
         ]
@@ -356,9 +353,7 @@ class AmxRun(NativeRun):
 
     def __init__(self, kernel, words, weights, alive, h, c, cell_clip, proj_clip, copies, matrices):
         width, size, cell_size = kernel.width, words.shape[1], c.shape[1]
-        wide, panel = -(-cell_size // width) * width, 4 * width
-        rows = min(max(alive[0], kernel.block_words), len(words))
-        c_padded = F.pad(c, (0, wide - cell_size))
+        rows, c_padded, panel = min(max(alive[0], kernel.block_words), len(words)), pad_cells(c, width), 4 * width
         self.outputs = torch.empty_like(words, memory_format=torch.contiguous_format)
         self.last_c = c_padded[:, :cell_size]
         tensors = [
@@ -369,12 +364,19 @@ class AmxRun(NativeRun):
             h.contiguous(),
             c_padded,
             torch.empty_like(c_padded),  # hidden
-            words.new_empty(rows * 4 * wide),  # gates
+            words.new_empty(rows * 4 * c_padded.shape[1]),  # gates
             words.new_empty(len(c) * (-(-size // panel) * panel)),  # projected
             self.outputs,
             *amx_room(words, rows, max(size + -size % kernel.amx_terms, kernel.amx_depth)),
         ]
         super().__init__(kernel.lstm_amx, tensors, alive, size, cell_size, cell_clip, proj_clip)
+
+
+def pad_cells(c: Tensor, width: int) -> Tensor:
+    """A copy of c (n, M) with zeros up to a multiple of `width`, row after row however c lies in memory."""
+    padded = c.new_zeros(len(c), -(-c.shape[1] // width) * width)
+    padded[:, : c.shape[1]] = c
+    return padded
 
 
 def amx_room(like: Tensor, rows: int, terms: int) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from transformers.utils import logging
 
 from .int8 import OFFSET, Int8LstmWeights, int8_lstm_over_packed_words, quantize_weight
-from .lstm_native import NativeRun, native_applies, native_kernel, pack_columns, pack_gates
+from .lstm_native import NativeRun, native_applies, native_kernel, pack_columns, pack_gates, pad_cells
 from .weight_copies import WeightCopies
 
 logger = logging.get_logger(__name__)
@@ -100,9 +100,7 @@ class Int8Run(NativeRun):
 
     def __init__(self, kernel, words, weights, alive, h, c, cell_clip, proj_clip, copies):
         width, size, cell_size = kernel.width, words.shape[1], c.shape[1]
-        wide, panel = -(-cell_size // width) * width, 4 * width
-        rows = min(max(alive[0], kernel.block_words), len(words))
-        c_padded = F.pad(c, (0, wide - cell_size))
+        rows, c_padded, panel = min(max(alive[0], kernel.block_words), len(words)), pad_cells(c, width), 4 * width
         self.outputs = torch.empty_like(words, memory_format=torch.contiguous_format)
         self.last_c = c_padded[:, :cell_size]
 
@@ -127,7 +125,7 @@ class Int8Run(NativeRun):
             c.new_empty(rows * (size + -size % 4), dtype=torch.uint8),
             c.new_empty(rows),
             c.new_empty(len(c)),
-            c.new_empty(rows * 4 * wide, dtype=torch.int32),  # gates
+            c.new_empty(rows * 4 * c_padded.shape[1], dtype=torch.int32),  # gates
             c.new_empty(len(c) * panel, dtype=torch.int32),  # recurrent
             c.new_empty(len(c) * (size + -size % panel), dtype=torch.int32),  # projected
         ]

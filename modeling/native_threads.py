@@ -16,15 +16,15 @@ from typing import Any, NamedTuple
 import torch
 
 MEMBER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+PROCESS = os.getpid()  # forks of it miss the team's threads, and would wait for them forever
 
 
 class Team(NamedTuple):
-    """The functions of the OpenMP library that torch has loaded, in the process that found them."""
+    """The functions of the OpenMP library that torch has loaded."""
 
     parallel: Callable[..., None]
     number: Callable[[], int]
     size: Callable[[], int]
-    process: int
 
 
 def run_together(calls: Sequence[Callable[[], Any]]) -> None:
@@ -32,11 +32,13 @@ def run_together(calls: Sequence[Callable[[], Any]]) -> None:
 
     Raises:
         BaseException: the first that one of them raised.
+        KeyboardInterrupt: a signal's exception kept one of them from running.
     """
     if len(calls) == 1:
         calls[0]()
         return
     failures: list[BaseException] = []
+    ended: list[Callable[[], Any]] = []
 
     def run(number: int, step: int) -> None:
         for call in calls[number::step]:
@@ -44,19 +46,43 @@ def run_together(calls: Sequence[Callable[[], Any]]) -> None:
                 call()
             except BaseException as error:  # kept for the caller, also an interruption
                 failures.append(error)
+            ended.append(call)
 
-    team = torch_team()
-    if team is not None and team.process == os.getpid():  # in a fork the team's threads are missing
-        team.parallel(MEMBER(lambda _: run(team.number(), team.size())), None, len(calls), 0)
+    team = torch_team() if os.getpid() == PROCESS else None
+    if team is None:
+        _in_own_threads(run, len(calls))
     else:
-        threads = [threading.Thread(target=run, args=(number, len(calls))) for number in range(1, len(calls))]
-        for thread in threads:
-            thread.start()
-        run(0, len(calls))
-        for thread in threads:  # whatever happens: they write to tensors of the caller
-            thread.join()
+        team.parallel(MEMBER(lambda _: run(team.number(), team.size())), None, len(calls), 0)
     if failures:
         raise failures[0]
+    if len(ended) < len(calls):  # ctypes prints what a signal's handler raises outside of `try`, and goes on
+        raise KeyboardInterrupt("an exception that is printed above kept a part of the computation from running")
+
+
+def _in_own_threads(run: Callable[[int, int], None], count: int) -> None:
+    def member(number: int, done: threading.Event) -> None:
+        try:
+            run(number, count)
+        finally:
+            done.set()
+
+    started: list[threading.Event] = []
+    interruption: BaseException | None = None
+    try:
+        for number in range(1, count):
+            done = threading.Event()
+            threading.Thread(target=member, args=(number, done)).start()
+            started.append(done)
+        run(0, count)
+    finally:
+        for done in started:  # whatever happens: they write to tensors of the caller
+            while not done.is_set():
+                try:
+                    done.wait()  # not join, which takes a thread for ended once it was interrupted (Python up to 3.12)
+                except BaseException as error:
+                    interruption = error
+    if interruption is not None:
+        raise interruption
 
 
 @cache
@@ -67,9 +93,8 @@ def torch_team() -> Team | None:
         return None
     names = {Path(line.split(maxsplit=5)[-1]) for line in maps.read_text().splitlines() if "libgomp" in line}
     # Packages bring copies of their own, each with its own threads; torch's lies in its folder or beside it.
-    found = [name for name in names if str(name).startswith(str(torch_folder))] or (
-        list(names) if len(names) == 1 else []
-    )
+    folders = {torch_folder, torch_folder.with_name("torch.libs")}
+    found = [name for name in names if folders & set(name.parents)] or (list(names) if len(names) == 1 else [])
     if len(found) != 1:
         return None
     try:
@@ -78,4 +103,4 @@ def torch_team() -> Team | None:
     except (OSError, AttributeError):
         return None
     parallel.restype, parallel.argtypes = None, (MEMBER, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
-    return Team(parallel, number, size, os.getpid())
+    return Team(parallel, number, size)

@@ -148,6 +148,18 @@ def test_changed_weights_are_noticed(tiles):
         agree([model(**batch).mixed_state], [expected(**batch).mixed_state])
 
 
+def test_states_may_lie_in_memory_in_any_order(tiles):
+    size, cell = 20, 2 * tiles.width  # whole panels: nothing is padded
+    weights, alive = to_float(make_weights(size, cell, True)), [4, 3, 1]
+    words, h, c = (torch.randn(rows, columns).t() for rows, columns in ((size, 8), (size, 4), (cell, 4)))
+    results = []
+    with torch.no_grad():
+        for arrange in (torch.Tensor.contiguous, lambda tensor: tensor):
+            arguments = arrange(words), weights, alive, arrange(h), arrange(c), 0.9, 0.8, WeightCopies()
+            results.append(lstm_native.lstm_over_packed_words_native(*arguments))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
 # --- who gets them ----------------------------------------------------------------------------------------------------
 
 

@@ -116,6 +116,17 @@ def test_each_clip_acts(vnni):
     assert outputs.abs().max() == np.float32(0.3) < free.abs().max()
 
 
+def test_int8_states_may_lie_in_memory_in_any_order(vnni):
+    size, cell = 20, 2 * lstm_native.native_kernel().width  # whole panels: nothing is padded
+    weights, results = make_weights(size, cell, True), []
+    words, h, c = (torch.randn(columns, rows).t() for rows, columns in ((8, size), (4, size), (4, cell)))
+    for arrange in (torch.Tensor.contiguous, lambda tensor: tensor):
+        arguments = arrange(words), weights, [4, 3, 1], arrange(h), arrange(c), 0.9, 0.8, WeightCopies()
+        with torch.no_grad():
+            results.append(int8_lstm_over_packed_words_native(*arguments))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
 @pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() != "AVX512", reason="registers are 256 bits wide anyway")
 def test_narrow_registers_give_the_same(monkeypatch, nothing_loaded):
     monkeypatch.setenv("CC", f"{lstm_native._find_compiler()[0]} -mno-avx512f")
