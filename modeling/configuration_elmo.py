@@ -65,8 +65,8 @@ class ElmoConfig(PreTrainedConfig):
             `num_output_representations`).
         lstm_backend (`str`, defaults to `"auto"`): `"reference"`, `"packed"`, `"native"` (C, compiled on first use,
             for the character encoder's matrices, too; float32 and int8 on CPUs without gradients, elsewhere as
-            `"packed"`; large float32 matrices on AMX tiles where the processor has them), `"scan"` or `"triton"` (CUDA devices); see
-            `lstm_projection`. All give the same numbers; second derivatives need `"reference"`.
+            `"packed"`; large float32 matrices on AMX tiles where the processor has them), `"scan"` or `"triton"`
+            (CUDA devices); see `lstm_projection`. All give the same numbers; second derivatives need `"reference"`.
         weight_format (`str`, defaults to `"float"`): `"int8"` keeps the large matrices in 8 bits. Set by
             [`ElmoModel.quantize_int8`], which also converts the weights.
         freeze_encoder (`bool`, defaults to `False`): the encoder learns nothing and stays in eval mode, without

@@ -65,11 +65,12 @@ SEPARATE void set_tiles(int64_t height)
 }
 
 // Rows (n, K) -> for each tile of rows and each TERMS of K: PARTS times (height, TERMS), zeros where nothing stands.
-// A row with numbers that bfloat16 cannot hold counts as zeros and is `strange`. Returns how many are.
+// A row with numbers so large that products of single parts may be infinite, of either sign and so NaN together, counts
+// as zeros and is `strange`. Returns how many are. (Weights are below 2^64.)
 SEPARATE int64_t split_rows(row_tiles t, const float *a, int64_t stride, int64_t K, uint16_t *parts, uint8_t *strange)
 {
     const int64_t blocks = (K + TERMS - 1) / TERMS, size = t.height * TERMS;
-    const __m512 limit = _mm512_set1_ps(0x1p127f);
+    const __m512 limit = _mm512_set1_ps(0x1p60f);
     int64_t found = 0;
     for (int64_t r = 0; r < t.tiles * t.height; r++) {
         uint16_t *to = parts + r / t.height * blocks * PARTS * size + r % t.height * TERMS;

@@ -108,6 +108,15 @@ def test_what_is_infinite_stays_so_in_its_row_and_nan_does_not_spread(tiles):
     assert (got[usual] == 50).all()
 
 
+@pytest.mark.parametrize("number", [1.23456e38, -1.98765e38, 7.65432e30, 1.23456e18])
+def test_products_of_large_numbers_are_large_or_infinite_as_in_float32_but_never_nan(tiles, number):
+    x = torch.ones(5, 4)
+    x[2, 1] = number
+    weight = torch.tensor([1.98765e16, -1.23456e16, 54321.987, 1.0]).view(4, 1).expand(4, 4)
+    assert torch.equal(by_tiles(x, weight, torch.zeros(4)).isinf(), (x @ weight.t()).isinf())
+    assert torch.allclose(by_tiles(x, weight, torch.zeros(4)), x @ weight.t(), rtol=1e-5)
+
+
 def test_infinite_words_saturate_the_gates(tiles):
     weights = make_weights(1, 3, True)
     inputs = torch.tensor([1, float("inf"), -float("inf"), 2, 0], dtype=torch.float64).view(1, 5, 1)
