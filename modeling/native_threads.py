@@ -52,7 +52,9 @@ def run_together(calls: Sequence[Callable[[], Any]]) -> None:
     if team is None:
         _in_own_threads(run, len(calls))
     else:
-        team.parallel(MEMBER(lambda _: run(team.number(), team.size())), None, len(calls), 0)
+        team.parallel(
+            MEMBER(lambda _: run(team.number(), team.size())), None, max(len(calls), torch.get_num_threads()), 0
+        )
     if failures:
         raise failures[0]
     if len(ended) < len(calls):  # ctypes prints what a signal's handler raises outside of `try`, and goes on
