@@ -288,9 +288,7 @@ void hf_elmo_lstm_amx(
     ring weights;
     weights.first = weights.ready = 0;
     for (int64_t step = 0; step < steps;) {
-        int64_t end = step + 1, rows = alive[step];
-        while (end < steps && rows + alive[end] <= BLOCK_WORDS)
-            rows += alive[end++];
+        int64_t rows, end = end_of_block(alive, step, steps, &rows);
         row_tiles t = tiles_of(rows);
         set_tiles(t.height);
         int64_t found = split_rows(t, words, D, D, parts, strange);
@@ -319,16 +317,10 @@ void hf_elmo_lstm_amx(
                             out_stride, k > 0);
                 w += out_stride * blocks * TERMS;
             }
-            for (int64_t r = 0; r < t.n; r++) {
-                if (!weight_hr)
-                    memcpy(outputs + r * D, hidden + r * stride, D * sizeof(float));
-                else
-                    for (int64_t k = 0; k < D; k++) {
-                        float x = projected[r * out_stride + k];
-                        x = x < -proj_clip ? -proj_clip : x;
-                        outputs[r * D + k] = x > proj_clip ? proj_clip : x;
-                    }
-            }
+            if (weight_hr)
+                clip_rows(t.n, projected, out_stride, outputs, D, proj_clip);
+            else
+                clip_rows(t.n, hidden, stride, outputs, D, __builtin_inff());
             h = outputs;
             outputs += t.n * D;
         }
@@ -362,9 +354,7 @@ void hf_elmo_linear_amx(
                         part, stride, k > 0);
             w += stride / HALF * size;
         }
-        for (int64_t r = 0; r < m; r++)
-            for (int64_t o = begin * HALF; o < end * HALF; o += WIDTH)
-                store(out + r * stride + o, load(out + r * stride + o) + load(bias + o));
+        add_bias(m, bias, begin * HALF, end * HALF, out, stride);
     }
     _tile_release();
 }

@@ -139,9 +139,7 @@ int hf_elmo_lstm_int8(
     const int64_t out_panels = (D + PANEL - 1) / PANEL, out_stride = out_panels * PANEL;
     int strange = 0;
     for (int64_t step = 0; step < steps;) {
-        int64_t end = step + 1, rows = alive[step];
-        while (end < steps && rows + alive[end] <= BLOCK_WORDS)
-            rows += alive[end++];
+        int64_t rows, end = end_of_block(alive, step, steps, &rows);
         strange |= quantize_rows(rows, words, D, rows_int8, D4, row_scales);
         for (int64_t p = 0; p < panels; p++) {
             const int8_t *w = weight_ih->panels + p * D4 * PANEL;

@@ -183,6 +183,34 @@ SEPARATE void cells(int64_t n, const float *sums, const float *bias, float *c, f
     }
 }
 
+// The words of which steps are made at once: the step after the last one, and how many they are.
+INLINE int64_t end_of_block(const int64_t *alive, int64_t step, int64_t steps, int64_t *rows)
+{
+    *rows = alive[step++];
+    while (step < steps && *rows + alive[step] <= BLOCK_WORDS)
+        *rows += alive[step++];
+    return step;
+}
+
+// The first D numbers of n rows, none beyond the clip.
+INLINE void clip_rows(int64_t n, const float *from, int64_t stride, float *to, int64_t D, float clip)
+{
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t k = 0; k < D; k++) {
+            float x = from[r * stride + k];
+            x = x < -clip ? -clip : x;
+            to[r * D + k] = x > clip ? clip : x;
+        }
+}
+
+// out (n, columns from `begin` to before `end`) += bias
+INLINE void add_bias(int64_t n, const float *bias, int64_t begin, int64_t end, float *out, int64_t stride)
+{
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t o = begin; o < end; o += WIDTH)
+            store(out + r * stride + o, load(out + r * stride + o) + load(bias + o));
+}
+
 // One direction over packed words. M' is M rounded up to whole panels (WIDTH units), D' is D (PANEL outputs).
 void hf_elmo_lstm(
     const float *words,        // (N, D)
@@ -202,9 +230,7 @@ void hf_elmo_lstm(
     const int64_t panels = (M + WIDTH - 1) / WIDTH, stride = panels * WIDTH;
     const int64_t out_panels = (D + PANEL - 1) / PANEL, out_stride = out_panels * PANEL;
     for (int64_t step = 0; step < steps;) {
-        int64_t end = step + 1, rows = alive[step];
-        while (end < steps && rows + alive[end] <= BLOCK_WORDS)
-            rows += alive[end++];
+        int64_t rows, end = end_of_block(alive, step, steps, &rows);
         for (int64_t p = 0; p < panels; p++) {
             const float *w = weight_ih + p * D * PANEL;
             panel_product(rows, words, D, w, D, gates + p * rows * PANEL, 0, w + D * PANEL);
@@ -227,16 +253,10 @@ void hf_elmo_lstm(
                     product(n, hidden + k, stride, w, depth, projected + p * PANEL, out_stride, k > 0,
                             w + depth * PANEL);
                 }
-            for (int64_t r = 0; r < n; r++) {
-                if (!weight_hr)
-                    memcpy(outputs + r * D, hidden + r * stride, D * sizeof(float));
-                else
-                    for (int64_t k = 0; k < D; k++) {
-                        float x = projected[r * out_stride + k];
-                        x = x < -proj_clip ? -proj_clip : x;
-                        outputs[r * D + k] = x > proj_clip ? proj_clip : x;
-                    }
-            }
+            if (weight_hr)
+                clip_rows(n, projected, out_stride, outputs, D, proj_clip);
+            else
+                clip_rows(n, hidden, stride, outputs, D, __builtin_inff());
             h = outputs;
             outputs += n * D;
         }
@@ -259,9 +279,7 @@ void hf_elmo_linear(
                 const float *w = weight + (p * I + k) * PANEL;
                 product(m, rows + k, I, w, least(I - k, DEPTH), out + p * PANEL, stride, k > 0, w + DEPTH * PANEL);
             }
-        for (int64_t r = 0; r < m; r++)
-            for (int64_t o = 0; o < stride; o += WIDTH)
-                store(out + r * stride + o, load(out + r * stride + o) + load(bias + o));
+        add_bias(m, bias, 0, stride, out, stride);
     }
 }
 

@@ -62,3 +62,12 @@ def run(backend, weights, lengths, inputs=None, state=True, **settings):
 def agree(got, expected, tolerance=FLOAT32) -> None:
     for a, b in zip(got, expected, strict=True):
         assert largest_difference(a, b) <= tolerance
+
+
+def check_that_infinite_words_saturate_the_gates() -> None:
+    """By the compiled kernel, as by the definition."""
+    weights = make_weights(1, 3, True)
+    inputs = torch.tensor([1, float("inf"), -float("inf"), 2, 0], dtype=torch.float64).view(1, 5, 1)
+    expected = run("reference", weights, [4], inputs)
+    assert expected[0].isfinite().all()
+    agree(run("native", to_float(weights), [4], inputs), expected)
