@@ -1,5 +1,5 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
-"""Speed and memory on this machine, each measured only after its results were found right.
+"""Speed and memory on this machine, each measured only after its results were found right; the price of 8 bits.
 
 `hf-elmo benchmark NAME`, or `python -m hf_elmo.benchmark NAME`, compares several ways of doing the same work in
 alternating runs (A B A B), reports medians, ratios and their spread, and writes a result file with everything that is
@@ -37,6 +37,11 @@ BENCHMARKS = {
         "gpu",
     ),
     "memory": Benchmark("peak memory for one long document", options.add_memory_arguments, "memory"),
+    "int8": Benchmark(
+        "what 8-bit weights cost in quality: bytes, cosines of the vectors, points of tasks",
+        options.add_int8_arguments,
+        "int8",
+    ),
     "plot": Benchmark("draw results of encoder and training", options.add_plot_arguments, "plot"),
 }
 

@@ -47,6 +47,7 @@ GPU_SIDES = {
     "cudnn-fp16": "the same in float16",
 }
 TRAINING_SIDES = (BASELINE, "allennlp", "ours")
+INT8_TASKS = ("mr", "subj", "snips", "ud_ewt", "wikigold")  # of hf_elmo.compare.tasks
 
 
 def positive(text: str) -> int:
@@ -181,6 +182,41 @@ def add_memory_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=positive, metavar="N", default=1, help="threads of torch (1)")
     parser.add_argument("--seed", type=int, metavar="N", default=1, help="of weights and words (1)")
+
+
+def add_int8_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", nargs="?", default="elmo-mini-en", help="ELMo, float (elmo-mini-en)")
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="a folder for each data set in it ($HF_ELMO_DATA, else ./data)"
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the result to this JSON file")
+    parser.add_argument(
+        "--tasks",
+        nargs="+",
+        choices=INT8_TASKS,
+        metavar="TASK",
+        help=f"of {', '.join(INT8_TASKS)} (all that are there)",
+    )
+    parser.add_argument(
+        "--seeds",
+        nargs="+",
+        type=positive,
+        metavar="N",
+        default=[1, 2, 3, 4, 5],
+        help="of folds and networks (1 to 5)",
+    )
+    parser.add_argument(
+        "--folds",
+        type=positive,
+        metavar="N",
+        default=3,
+        help="of sets without a large dev part; each is scored once (3)",
+    )
+    parser.add_argument("--updates", type=positive, metavar="N", default=500, help="of a task network, 32 each (500)")
+    parser.add_argument("--examples", type=positive, metavar="N", help="at most, of the train and dev parts (all)")
+    parser.add_argument("--threads", type=positive, metavar="N", default=1, help="threads of torch (1)")
+    parser.add_argument("--resume", action="store_true", help="go on with the unfinished run in --output")
+    parser.add_argument("--quick", action="store_true", help="two tasks, 500 examples, 2 seeds: a try of two minutes")
 
 
 def add_plot_arguments(parser: argparse.ArgumentParser) -> None:
