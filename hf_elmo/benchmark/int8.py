@@ -40,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: an option is out of range, the model is no float ELMo, or the data are not there or damaged.
     """
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     if args.quick:
         vars(args).update(QUICK)
     spec, data = args.model, check(args)
