@@ -1,6 +1,8 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Tiny contenders on disk, a tiny task that single words decide, and small networks."""
 
+from functools import partial
+
 import pytest
 import torch
 from comparison_tasks import WORDS, write_task_data, write_vectors
@@ -56,5 +58,6 @@ def small_heads():
         patch.setattr(task_probe, "WIDTH", 24)
         patch.setattr(task_probe, "HIDDEN", 16)
         patch.setattr(task_probe, "DROPOUT", 0.1)
-        patch.setattr(quality, "UPDATES", {"frozen": (80, 80), "fine-tuned": (8, 8)})
+        patch.setattr(task_probe, "Budget", partial(task_probe.Budget, learning_rate=0.01))  # three times the usual
+        patch.setattr(quality, "UPDATES", {"frozen": (40, 40), "fine-tuned": (8, 8)})
         yield

@@ -125,7 +125,7 @@ def test_scores_of_the_box_are_exact_against_the_full_softmax():
     from hf_elmo.evaluation.sentence_scores import elmo_scores, split_words
 
     model, tokenizer, _ = load_language_model("elmo-mini-en", device="cpu")
-    pairs = grammar._all_pairs(SHARED / "data" / "blimp" / "dev.tar.xz", 2)[::2]
+    pairs = grammar._all_pairs(SHARED / "data" / "blimp" / "dev.tar.xz", 1)[::6]  # of twelve paradigms
     sentences = [sentence for pair in pairs for sentence in (pair.good, pair.bad)]
     found = elmo_scores(model, tokenizer, split_words(tokenizer, sentences)).columns
     weight, bias = (part.detach().double().numpy()[1:] for part in (model.lm_head.weight, model.lm_head.bias))

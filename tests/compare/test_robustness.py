@@ -4,6 +4,7 @@
 import json
 import random
 import zlib
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -45,7 +46,9 @@ class Planted:
         places = range(len(words))
         return torch.stack([own[max(0, at - self.reach) : at + self.reach + 1].sum(dim=0) for at in places])
 
-    def _word(self, form):
+    @staticmethod
+    @cache
+    def _word(form):
         if form is None:
             return torch.zeros(DIMENSION)
         seed = zlib.crc32(form.encode("utf-8", "surrogatepass"))
@@ -95,9 +98,10 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def context(data, tmp_path, monkeypatch):
+def context(data, tmp_path, monkeypatch, small_heads):
     monkeypatch.setattr("hf_elmo.compare.task_probe.identity", lambda spec: spec)
     monkeypatch.setitem(robustness.UPDATES, robustness.FROZEN, (25, 25))
+    monkeypatch.setattr(robustness, "CONTEXT_SENTENCES", (12, 12))
     settings = Settings(output=tmp_path / "out", data=data, quick=True)
     known = {"exact": EXACT, "blind": BLIND, "copy": Planted("copy", EXACT.form)}
     return SimpleNamespace(
