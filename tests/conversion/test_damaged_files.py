@@ -218,9 +218,9 @@ def check_mutations(tmp_path, monkeypatch, numbers) -> dict:
     return counts
 
 
-def test_twenty_damaged_models(tmp_path, monkeypatch):
-    counts = check_mutations(tmp_path, monkeypatch, range(20))
-    assert counts["refused"] > 10 and counts["converted"] > 1
+def test_ten_damaged_models(tmp_path, monkeypatch):
+    counts = check_mutations(tmp_path, monkeypatch, range(10))
+    assert counts["refused"] > 5 and counts["converted"] > 0
 
 
 @pytest.mark.extended

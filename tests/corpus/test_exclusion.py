@@ -85,7 +85,7 @@ words = st.lists(st.sampled_from("a b c D ? é".split()), min_size=1, max_size=1
 
 
 @given(st.lists(words, min_size=1, max_size=8), words, st.integers(1, 5), st.sampled_from([1, 7, 8_000_000]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_documents_left_out_are_those_of_plain_sets(tmp_path_factory, documents, excluded, length, shard_characters):
     """Also where a document goes on in the next piece of text, a paragraph of two words each."""
     plain = [[word.lower() for word in document if word != "?"] for document in [*documents, excluded]]

@@ -32,7 +32,7 @@ STATED = {
 TOKENS = {"ud_ewt": (204_577, 25_147), "gum_open": (89_793, 12_216)}
 
 
-LARGE = ("ud_ewt", "gum_open")
+LARGE = ("ud_ewt", "gum_open", "clinc150", "wnut17", "uner_zh_gsdsimp", "squadshifts_newwiki")
 
 
 @requires_shared

@@ -1,6 +1,7 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Tiny models, batches and the way AllenNLP frames its sentences, for the tests of `modeling/`."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -57,9 +58,15 @@ def random_batch(lengths: list[int], seed: int = 0, side: str = "right", columns
     return {"char_ids": char_ids, "attention_mask": mask}
 
 
+@functools.cache
+def _read_once(options: Path, weights: Path):
+    """Each file is opened in a process of its own."""
+    return read_allennlp(options, weights)
+
+
 def read_fixture(folder: Path, weights: str = "weights.hdf5", **changes) -> ElmoModel:
     """The model of a folder with options.json and an HDF5 file, in eval mode; `changes` go into the config."""
-    source = read_allennlp(folder / "options.json", folder / weights)
+    source = _read_once(folder / "options.json", folder / weights)
     config = ElmoConfig(**{**source.config.to_dict(), **changes})
     model = ElmoModel(config).eval()
     tensors = {name: torch.from_numpy(array) for name, array in source.tensors.items()}

@@ -1,6 +1,7 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """The model against numbers that AllenNLP and bilm-tf computed, and against NumPy in float64."""
 
+import functools
 import json
 import re
 
@@ -210,10 +211,15 @@ def test_token_vectors_of_the_public_fixture():
 # --- NumPy in float64 -----------------------------------------------------------------------------------------------
 
 
+@functools.cache
+def numpy_elmo(folder):
+    return NumpyElmo.from_files(folder / "options.json", folder / "weights.hdf5")
+
+
 @pytest.mark.parametrize("backend", ["packed", "reference"])
 def test_double_precision_equals_numpy(folder, backend):
     """All layers and states, from zeros and from a state, to the rounding of float64."""
-    oracle = NumpyElmo.from_files(folder / "options.json", folder / "weights.hdf5")
+    oracle = numpy_elmo(folder)
     model = read_fixture(folder, lstm_backend=backend)
     set_mixes(model, manifest := read_manifest(folder))
     model.double()

@@ -330,18 +330,19 @@ def test_a_gitignore_would_leave_files_out(revision, publish, hub):
     assert not hub.asked("POST|PUT|DELETE")
 
 
-@pytest.mark.parametrize("revision", ["main", "dev"])
 @pytest.mark.parametrize(
-    "stale",
+    ("stale", "revision"),
     [
-        "model.safetensors",
-        "model.safetensors.index.json",
-        "model-00001-of-00002.safetensors",
-        "pytorch_model.bin",
-        "pytorch_model.bin.index.json",
-        "lm_head.safetensors",
-        "adapter_config.json",
-        "generation_config.json",
+        ("model.safetensors", "main"),
+        ("model.safetensors", "dev"),
+        ("model.safetensors.index.json", "main"),
+        ("model-00001-of-00002.safetensors", "main"),
+        ("pytorch_model.bin", "main"),
+        ("pytorch_model.bin", "dev"),
+        ("pytorch_model.bin.index.json", "main"),
+        ("lm_head.safetensors", "main"),
+        ("adapter_config.json", "main"),
+        ("generation_config.json", "main"),
     ],
 )
 def test_weights_that_would_be_read_beside_the_new_ones_are_refused(stale, revision, publish, hub, folder):
