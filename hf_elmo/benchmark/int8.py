@@ -2,7 +2,7 @@
 """What `quantize_int8` costs in quality: bytes of the weights, cosines of the vectors, points of tasks.
 
 Vectors are computed once for each format and set, and every seed's counts are kept beside the result file until it is
-complete: an interruption loses one seed at most.
+complete: an interruption loses one seed at most. Tasks do not depend on each other: a resumed run may have others.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from hf_elmo.benchmark.measuring import torch_threads
 from hf_elmo.benchmark.options import INT8_TASKS
 from hf_elmo.benchmark.results import ResultFile
 from hf_elmo.compare import quantization
+from hf_elmo.compare.contenders import identity
 from hf_elmo.compare.data_sources import data_sources
 from hf_elmo.compare.item_bits import items_digest
 from hf_elmo.compare.quantization import FLOAT, INT8, Examples, SeedResult
@@ -47,10 +48,11 @@ def run(args: argparse.Namespace) -> int:
         vars(args).update(QUICK)
     spec, data = args.model, check(args)
     args.model, args.data = without_folders(spec), data.resolve().name
-    result = ResultFile(args, args.threads)
+    args.model_sha256 = identity(spec)  # a resumed run must be of the same model
+    result = ResultFile(argparse.Namespace(**{k: v for k, v in vars(args).items() if k != "tasks"}), args.threads)
     pair = quantization.load_pair(spec)
     sets = {name: quantization.read_examples(data, name, args.examples) for name in args.tasks}
-    result.data = {"model": pair[FLOAT].facts(), "sets": {name: facts_of(each) for name, each in sets.items()}}
+    result.data = {"model": pair[FLOAT].facts()}
     announce(args, pair[FLOAT].name, sets, result)
     try:
         with torch_threads(args.threads), work_folder(result.path, args.resume) as folder:
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
                 if name not in result.metrics:
                     measure_task(examples, pair, args, result, folder)
     except KeyboardInterrupt:
-        return result.interrupted(1 + len(sets))
+        return result.interrupted(len({WEIGHTS, *sets, *result.metrics}))
     result.finish()
     return 0
 
@@ -139,10 +141,9 @@ def measure_task(
     examples: Examples, pair: Mapping[str, Any], args: argparse.Namespace, result: ResultFile, folder: Path
 ) -> None:
     """Cosines and the loss of one task; its vectors are removed afterwards."""
-    name, title = examples.name, TASKS[examples.name].title
+    name, title, facts = examples.name, TASKS[examples.name].title, facts_of(examples)
     cache = folder / f"{name}-features"
-    words = sum(map(len, examples.words))
-    say(f"{title}: vectors of {words:,} words in both formats")
+    say(f"{title}: vectors of {facts['words']:,} words in both formats")
     exact = cached_features(pair[FLOAT], examples.words, cache)
     close = cached_features(pair[INT8], [examples.words[row] for row in examples.scored], cache)
     scored = quantization.rows_of(exact, np.array(examples.scored))
@@ -153,7 +154,7 @@ def measure_task(
     folds = 1 if examples.trained is not None else args.folds
     seeds = []
     for place, seed in enumerate(args.seeds, 1):
-        path = folder / f"{name}-{seed}.npz"
+        path = folder / f"{name}-{facts['digest']}-{seed}.npz"
         if not path.exists():
             begun = time.perf_counter()
             with tqdm(total=folds, desc=f"{title}, seed {seed}", leave=False, disable=None) as bar:
@@ -166,6 +167,7 @@ def measure_task(
         "folds": args.folds if examples.trained is None else None,
         **quantization.summarize(seeds),
         "budget": asdict(budget),
+        "data": facts,
         "cosine_words": words,
         "cosine": {layer: {key: round(value, 6) for key, value in each.items()} for layer, each in found.items()},
     }

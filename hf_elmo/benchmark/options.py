@@ -215,7 +215,7 @@ def add_int8_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--updates", type=positive, metavar="N", default=500, help="of a task network, 32 each (500)")
     parser.add_argument("--examples", type=positive, metavar="N", help="at most, of the train and dev parts (all)")
     parser.add_argument("--threads", type=positive, metavar="N", default=1, help="threads of torch (1)")
-    parser.add_argument("--resume", action="store_true", help="go on with the unfinished run in --output")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --output, other --tasks too")
     parser.add_argument("--quick", action="store_true", help="two tasks, 500 examples, 2 seeds: a try of two minutes")
 
 

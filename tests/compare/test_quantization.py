@@ -10,7 +10,7 @@ import torch
 from comparison_tasks import TAGS, WORDS, sentences, tag_of
 
 from hf_elmo import benchmark
-from hf_elmo.benchmark import options
+from hf_elmo.benchmark import int8, options
 from hf_elmo.compare import quantization, tasks
 from hf_elmo.compare.contenders import ContenderError
 from hf_elmo.compare.quantization import Examples, SeedResult
@@ -111,7 +111,7 @@ def test_the_command_finds_the_share_of_the_word_that_is_taken_for_another(
     assert tagging["cosine"]["only"]["least"] == 0
     assert result["metrics"]["mr"]["examples"] == 120 + 60 and result["metrics"]["mr"]["folds"] == 2
     assert result["metrics"]["weights"]["bytes"] == {"float32": 80, "int8": 80}
-    assert result["data"]["sets"]["ud_ewt"]["trained_on_alone"] == 120
+    assert tagging["data"]["trained_on_alone"] == 120
     assert f"loss {100 * share:.3f} points" in capsys.readouterr().out
 
 
@@ -137,6 +137,20 @@ def test_an_interrupted_run_goes_on_with_the_next_seed(planted, small_heads, tas
     assert "UD EWT: 60 examples, after training on 120 (done)" in capsys.readouterr().err
     assert json.loads(path.read_text())["metrics"] == json.loads(whole.read_text())["metrics"]
     assert {each.name for each in tmp_path.iterdir()} == {"whole.json", "result.json"}
+
+
+def test_a_resumed_run_may_add_a_task_but_not_take_another_model(
+    planted, small_heads, task_data, tmp_path, capsys, monkeypatch
+):
+    words = ["--seeds", "1", "--updates", "3", "--output", str(tmp_path / "result.json"), "--tasks"]
+    assert command(task_data, *words, "ud_ewt") == 0
+    first = json.loads((tmp_path / "result.json").read_text())["metrics"]
+    assert command(task_data, *words, "mr", "--resume") == 0
+    found = json.loads((tmp_path / "result.json").read_text())["metrics"]
+    assert list(found) == ["weights", "ud_ewt", "mr"] and found["ud_ewt"] == first["ud_ewt"]
+    monkeypatch.setattr(int8, "identity", lambda spec: "other weights under this name")
+    assert command(task_data, *words, "mr", "--resume") == 1
+    assert "cannot be resumed: its settings differ from this run's" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------------------------------------- statistics
@@ -303,8 +317,6 @@ def test_without_data_the_way_out_is_told(tmp_path, capsys, monkeypatch):
 
 
 def test_sets_that_are_not_there_are_left_out_with_a_word(task_data, capsys):
-    from hf_elmo.benchmark import int8
-
     args = SimpleNamespace(data=task_data, tasks=None, seeds=[1], folds=2)
     assert int8.check(args) == task_data and args.tasks == ["mr", "ud_ewt", "wikigold"]
     assert "left out: snips is not in" in capsys.readouterr().err
