@@ -4,6 +4,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,25 +26,29 @@ CODE = sorted(path for path in (ROOT / "modeling").glob("*.py") if path.name != 
 ALLOWED = {"torch", "transformers", "tokenizers", "huggingface_hub", "numpy", *sys.stdlib_module_names}
 SENTENCES = ["The bank by the river was steep.", "She paid the bank; 北京 😀 Grüße."]
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
 # Runs in a process of its own, where hf_elmo cannot be imported.
 LOADER = """
 import sys
 sys.modules["hf_elmo"] = None  # as if not installed
 import json, logging, torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
-name, sentences, out, resaved = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], sys.argv[4]
-config = AutoConfig.from_pretrained(name, trust_remote_code=True)
-tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=True)
-model = AutoModel.from_pretrained(name, trust_remote_code=True)
-assert config.model_type == "elmo" and not model.training
-assert all("hf_elmo" not in type(thing).__module__ for thing in (config, tokenizer, model))
-with torch.no_grad():
-    output = model(**tokenizer(sentences, padding=True, return_tensors="pt"), output_hidden_states=True)
-torch.save({"hidden": torch.stack(output.hidden_states), "mixed": output.mixed_state, "weights": model.state_dict()}, out)
-if resaved != "-":
-    model.save_pretrained(resaved)
-    tokenizer.save_pretrained(resaved)
-print("files:" + ",".join(sorted(sys.modules[type(model).__module__].__file__.rsplit("/", 1)[1:])))
+job = json.loads(sys.argv[1])
+for name, out in job["loads"].items():
+    print("loading", name, file=sys.stderr, flush=True)
+    config = AutoConfig.from_pretrained(name, trust_remote_code=True)
+    tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=True)
+    model = AutoModel.from_pretrained(name, trust_remote_code=True)
+    assert config.model_type == "elmo" and not model.training
+    assert all("hf_elmo" not in type(thing).__module__ for thing in (config, tokenizer, model))
+    with torch.no_grad():
+        output = model(**tokenizer(job["sentences"], padding=True, return_tensors="pt"), output_hidden_states=True)
+    found = {"hidden": torch.stack(output.hidden_states), "mixed": output.mixed_state, "weights": model.state_dict()}
+    torch.save({**found, "module": type(model).__module__}, out)
+    if name == job["saved"]:
+        model.save_pretrained(job["again"])
+        tokenizer.save_pretrained(job["again"])
 """
 
 
@@ -54,19 +59,17 @@ def saved(tmp_path_factory) -> Path:
     return folder
 
 
-def load_elsewhere(name: str, folder: Path, environment: dict, resaved: str = "-") -> tuple[dict, list[str]]:
-    """Result of LOADER, and what it said on stderr."""
-    command = [
-        sys.executable,
-        "-W",
-        "default",
-        "-c",
-        LOADER,
-        name,
-        json.dumps(SENTENCES),
-        str(folder / "out.pt"),
-        resaved,
-    ]
+@pytest.fixture(scope="module")
+def loaded(saved, tmp_path_factory) -> tuple[dict[str, dict], dict[str, list[str]], Path]:
+    """What LOADER found and said on stderr of the saved folder, of what it saved `again`, and of the Hub's cache."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    repository = folder / "home" / "hub" / "models--me--elmo"
+    shutil.copytree(saved, repository / "snapshots" / COMMIT)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(COMMIT)
+    names = {"saved": str(saved), "again": str(folder / "again"), "hub": "me/elmo"}
+    loads = {name: str(folder / f"{key}.pt") for key, name in names.items()}
+    job = {"sentences": SENTENCES, "loads": loads, "saved": names["saved"], "again": names["again"]}
     inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     settings = {
         "HF_HUB_OFFLINE": "1",
@@ -75,10 +78,19 @@ def load_elsewhere(name: str, folder: Path, environment: dict, resaved: str = "-
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    done = subprocess.run(command, cwd=folder, env=inherited | settings | environment, capture_output=True, text=True)
+    command = [sys.executable, "-W", "default", "-c", LOADER, json.dumps(job)]
+    done = subprocess.run(command, cwd=folder, env=inherited | settings, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    said = [line for line in done.stderr.splitlines() if line.strip() and "it/s]" not in line]
-    return torch.load(folder / "out.pt", weights_only=True), said
+    results = {key: torch.load(loads[name], weights_only=True) for key, name in names.items()}
+    assert len({result["module"] for result in results.values()}) == 3  # each by the code of its own folder
+    said: dict[str, list[str]] = {key: [] for key in names}
+    before, *parts = re.split(r"^loading (.*)\n", done.stderr, flags=re.MULTILINE)
+    for name, text in zip(parts[::2], parts[1::2], strict=True):
+        lines = text.splitlines()
+        (key,) = (key for key, one in names.items() if one == name)
+        said[key] = [line for line in lines if line.strip() and "it/s]" not in line]
+    assert not before.strip(), before
+    return results, said, folder / "again"
 
 
 def check(result: dict, saved: Path) -> None:
@@ -146,27 +158,21 @@ def test_saved_folder_holds_exactly_what_is_needed(saved):
     }
 
 
-def test_local_folder_loads_without_hf_elmo_and_saves_again(saved, tmp_path):
-    result, said = load_elsewhere(str(saved), tmp_path, {}, resaved=str(tmp_path / "again"))
-    check(result, saved)
-    assert not said
-    again = tmp_path / "again"
+def test_local_folder_loads_without_hf_elmo_and_saves_again(saved, loaded):
+    results, said, again = loaded
+    check(results["saved"], saved)
+    assert not said["saved"]
     assert {path.name for path in again.iterdir()} == {path.name for path in saved.iterdir()} - {"conversion.json"}
     assert json.loads((again / "config.json").read_text())["auto_map"] == ElmoConfig().auto_map
-    check(load_elsewhere(str(again), tmp_path, {})[0], saved)
+    check(results["again"], saved)
 
 
-def test_hub_cache_loads_offline_without_hf_elmo(saved, tmp_path):
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    repository = tmp_path / "home" / "hub" / "models--me--elmo"
-    shutil.copytree(saved, repository / "snapshots" / commit)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(commit)
-    result, said = load_elsewhere("me/elmo", tmp_path, {})
-    check(result, saved)
+def test_hub_cache_loads_offline_without_hf_elmo(saved, loaded):
+    results, said, _ = loaded
+    check(results["hub"], saved)
     # transformers itself names each code file it copies from the Hub, nothing else may be said
     own = ("[transformers] A new version of the following files was downloaded", "- ", ". Make sure to double-check")
-    assert [line for line in said if not line.startswith(own)] == []
+    assert [line for line in said["hub"] if not line.startswith(own)] == []
 
 
 def test_installed_package_needs_no_flag_and_wins_over_the_folder(saved):
