@@ -37,6 +37,12 @@ def pristine(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def out(pristine, tmp_path):
+    """What `source` was converted to, in a folder of this test alone."""
+    return shutil.copytree(pristine / "out", tmp_path / "out")
+
+
 def write_vocabulary(path, words=WORDS):
     path.write_text("".join(word + "\n" for word in words), encoding="utf-8")
     return path
@@ -178,11 +184,10 @@ def test_the_folder_and_its_vocabulary_file_give_the_same_ids(tmp_path, source):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_is_the_rounding_of_every_weight(tmp_path, source, dtype):
+def test_half_precision_is_the_rounding_of_every_weight(tmp_path, source, pristine, dtype):
     write_hdf5(source / "softmax.hdf5", random_softmax(3))
     report = convert(source, tmp_path / "out", dtype=dtype, verify=True)
-    convert(source, tmp_path / "full")
-    half, full = (load_file(tmp_path / name / "model.safetensors") for name in ("out", "full"))
+    half, full = (load_file(folder / "out" / "model.safetensors") for folder in (tmp_path, pristine))
     assert all(torch.equal(half[name], full[name].to(getattr(torch, dtype))) for name in full)
     assert load_file(tmp_path / "out" / "lm_head.safetensors")["weight"].dtype == getattr(torch, dtype)
     # NumPy rounds the source by itself, so the comparison is as exact as in float32.
@@ -245,15 +250,12 @@ def test_an_ambiguous_folder_asks_which_file(tmp_path, source):
         convert(source, tmp_path / "out2")
 
 
-def test_a_converted_folder_is_no_source(tmp_path, source):
-    convert(source, tmp_path / "out")
+def test_a_converted_folder_is_no_source(tmp_path, out):
     with pytest.raises(ConversionError, match="is converted already: load it with ElmoModel.from_pretrained"):
-        convert(tmp_path / "out", tmp_path / "again")
+        convert(out, tmp_path / "again")
 
 
-def test_an_existing_target_is_kept_unless_it_may_be_replaced(tmp_path, source):
-    out = tmp_path / "out"
-    convert(source, out)
+def test_an_existing_target_is_kept_unless_it_may_be_replaced(tmp_path, source, out):
     before = (out / "model.safetensors").read_bytes()
     other = write_tiny_model(tmp_path / "other", seed=5)
     with pytest.raises(ConversionError, match="exists already; choose another folder, or allow it to be replaced"):
@@ -264,9 +266,7 @@ def test_an_existing_target_is_kept_unless_it_may_be_replaced(tmp_path, source):
     assert entries(tmp_path) == ["other", "out", "source"]
 
 
-def test_a_failure_leaves_the_old_target_as_it_was(tmp_path, source):
-    out = tmp_path / "out"
-    convert(source, out)
+def test_a_failure_leaves_the_old_target_as_it_was(tmp_path, source, out):
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     (source / "weights.hdf5").write_bytes(b"no")
     with pytest.raises(ConversionError, match="is no readable HDF5 file"):
@@ -317,13 +317,12 @@ def test_a_folder_of_another_program_is_kept(tmp_path, source, marks):
     assert entries(home) == sorted([*marks, "thesis.txt"]) and entries(tmp_path) == ["home", "source"]
 
 
-def test_a_saved_model_without_a_report_is_replaced(tmp_path, source):
-    convert(source, tmp_path / "out")
-    (tmp_path / "out" / "conversion.json").unlink()  # as save_pretrained leaves it
-    convert(source, tmp_path / "out", overwrite=True)
-    (tmp_path / "out" / "config.json").unlink()  # the report alone says it as well
-    convert(source, tmp_path / "out", overwrite=True)
-    assert (tmp_path / "out" / "config.json").exists()
+def test_a_saved_model_without_a_report_is_replaced(source, out):
+    (out / "conversion.json").unlink()  # as save_pretrained leaves it
+    convert(source, out, overwrite=True)
+    (out / "config.json").unlink()  # the report alone says it as well
+    convert(source, out, overwrite=True)
+    assert (out / "config.json").exists()
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, RuntimeError])
@@ -380,26 +379,27 @@ def test_a_failed_verification_writes_nothing(tmp_path, source, monkeypatch):
     assert entries(tmp_path) == ["source"]
 
 
-def test_verification_of_the_tokenizer(tmp_path, source, monkeypatch):
-    convert(source, tmp_path / "out")
+def test_verification_of_the_tokenizer(source, out, monkeypatch):
     monkeypatch.setattr(
         "hf_elmo.conversion.numpy_reference.char_ids_of_word", lambda word, width: [259, 260] + [261] * 48
     )
     with pytest.raises(ConversionError, match="the tokenizer gives other character ids"):
-        verify_folder(tmp_path / "out", source / "options.json", source / "weights.hdf5")
+        verify_folder(out, source / "options.json", source / "weights.hdf5")
 
 
-def test_the_two_formats_of_one_model_give_the_same_vectors(tmp_path, source):
+def test_the_two_formats_of_one_model_give_the_same_vectors(tmp_path, source, out):
     state = tmp_path / "state"
     state.mkdir()
     (state / "options.json").write_bytes((source / "options.json").read_bytes())
     torch.save(allennlp_state_dict(random_weights()), state / "weights.th")
-    convert(source, tmp_path / "a")
-    convert(state, tmp_path / "b")
-    tokenizer = ElmoTokenizer.from_pretrained(tmp_path / "a")
+    convert(state, tmp_path / "out2")
+    tokenizer = ElmoTokenizer.from_pretrained(out)
     encoded = tokenizer(["The river is wide .", "Yes"], padding=True, return_tensors="pt")
     with torch.no_grad():
-        a, b = (ElmoModel.from_pretrained(tmp_path / name).eval()(**encoded).last_hidden_state for name in "ab")
+        a, b = (
+            ElmoModel.from_pretrained(folder).eval()(**encoded).last_hidden_state
+            for folder in (out, tmp_path / "out2")
+        )
     torch.testing.assert_close(a, b, rtol=0, atol=TOLERANCES["parity", "float32"])
 
 
