@@ -80,7 +80,7 @@ def test_random_vectors_learn_all_that_can_be_known(context, small_heads):
 
 
 def test_an_elmo_of_random_weights_learns_more_than_one_tag(context, monkeypatch):
-    monkeypatch.setattr(chinese, "UPDATES", (200, 200))
+    monkeypatch.setattr(chinese, "UPDATES", (120, 120))
     _, result = run(context, chinese.ELMO)
     _, dev = chinese._read(context.data, True, "ud_zh_gsdsimp")
     tags = [tag for row in dev["tags"] for tag in row]

@@ -43,7 +43,7 @@ def corpus(tmp_path_factory):
     text.write_text("\n\n".join(make_documents(24, 9)) + "\n", encoding="utf-8")
     folder = tmp_path_factory.mktemp("corpus") / "prepared"
     options = {"documents": "blank-line", "sentences": "lines", "splitting": "whitespace", "say": lambda line: None}
-    prepare(text, folder, vocabulary_size=20, held_out=0.2, shard_characters=2000, **options)
+    prepare(text, folder, vocabulary_size=20, held_out=0.1, shard_characters=2000, **options)
     return folder
 
 
