@@ -79,6 +79,7 @@ class Kernel(NamedTuple):
     amx_terms: int  # rows of weights come in multiples of it
     amx_depth: int
     amx_block_rows: int
+    amx_one_row: ctypes.c_int64  # in the library: whether vectors multiply a single row in the tiles' stead
 
 
 _lock = threading.Lock()
@@ -197,6 +198,7 @@ def _load(path: Path) -> Kernel:
         number("amx_terms"),
         number("amx_depth"),
         number("amx_block_rows"),
+        ctypes.c_int64.in_dll(library, "hf_elmo_amx_one_row"),
     )
 
 
@@ -207,8 +209,9 @@ def _checked(kernel: Kernel) -> Kernel:
         count = torch.Size(shape).numel()
         return torch.arange(count, dtype=torch.float32, device="cpu").mul_(1.7).sin_().view(shape)
 
-    size, cell, alive = 5, kernel.width + 3, [8, 8, 3, 1]
-    weights = LstmWeights(numbers(4 * cell, size), numbers(4 * cell, size), numbers(4 * cell), numbers(size, cell))
+    size, cell, alive = 70, kernel.width + 3, [8, 8, 2, 1]
+    shapes = (4 * cell, size), (4 * cell, size), (4 * cell,), (size, cell)
+    weights = LstmWeights(*(numbers(*shape) / 4 for shape in shapes))
     arguments = numbers(sum(alive), size), weights, alive, numbers(8, size), numbers(8, cell), 0.9, 0.8
     with torch.no_grad():
         expected = lstm_over_packed_words(*arguments, WeightCopies())
@@ -219,10 +222,17 @@ def _checked(kernel: Kernel) -> Kernel:
 
         if not (found := difference(FloatRun(kernel, *arguments, WeightCopies()))) <= LARGEST_DIFFERENCE:
             raise RuntimeError(f"the compiled kernel is off by {found:.1e}")
-        by_tiles = amx_run(kernel, *arguments, WeightCopies())
-        if by_tiles is not None and not (found := difference(by_tiles)) <= LARGEST_DIFFERENCE:
+        by_tiles, by_vectors = (amx_run(kernel, *arguments, WeightCopies()) for _ in range(2))
+        if by_tiles is None or by_vectors is None:
+            return kernel
+        kernel.amx_one_row.value = False
+        if not (found := difference(by_tiles)) <= LARGEST_DIFFERENCE:
             logger.info(f"the compiled kernel is off by {found:.1e} with AMX, which is not used")
             return kernel._replace(lstm_amx=None, linear_amx=None)
+        kernel.amx_one_row.value = True
+        by_vectors()
+        # False on a processor that rounds in another way.
+        kernel.amx_one_row.value = torch.equal(by_tiles.outputs, by_vectors.outputs)
     return kernel
 
 

@@ -6,10 +6,14 @@ six largest are added up in float32; the others are below 2^-24 of the product, 
 Six products of tiles take less time than one of vectors. (The idea: Henry, Tang and Heinecke 2019, arXiv:1904.06376.)
 
 Rows are split once for many products; weights stay in float32, as reading them is what takes the time, and are split
-while the tiles multiply. Shapes as in `lstm_native_source`.
+while the tiles multiply. A single row would leave the tiles empty: vectors multiply it, rounding as the tiles do, so that
+the bits are the same. Shapes as in `lstm_native_source`.
 """
 
-AMX_SOURCE = r"""
+from .lstm_native_one_row_source import ONE_ROW_SOURCE
+
+AMX_SOURCE = (
+    r"""
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__AVX512BW__) && defined(__linux__) && WIDTH == 16
 #include <immintrin.h>
 #include <sys/syscall.h>
@@ -32,6 +36,9 @@ AMX_SOURCE = r"""
 
 const int64_t hf_elmo_amx_terms = TERMS, hf_elmo_amx_depth = DEPTH_AMX, hf_elmo_amx_block_rows = BLOCK_ROWS;
 
+// Whether vectors multiply a single row. `lstm_native` allows it once both ways gave the same bits here.
+int64_t hf_elmo_amx_one_row = 0;
+
 // Linux gives a process the tiles when it asks for them. 0 if it may use them.
 int hf_elmo_amx_permission(void) { return (int)syscall(SYS_arch_prctl, 0x1023, 18); }
 
@@ -45,6 +52,8 @@ INLINE row_tiles tiles_of(int64_t n)
     int64_t tiles = (n + 15) / 16;
     return (row_tiles){n, tiles, (n + tiles - 1) / tiles};
 }
+
+INLINE int is_one(row_tiles t) { return t.n == 1 && hf_elmo_amx_one_row; }
 
 // Registers 0 to 3 are sums, 4 and 5 rows, 6 and 7 weights.
 SEPARATE void set_tiles(int64_t height)
@@ -63,6 +72,9 @@ SEPARATE void set_tiles(int64_t height)
     __asm__ volatile("" ::"r"(&config) : "memory");
     _tile_loadconfig(&config);
 }
+
+// Behind the parts of a single row: the same numbers in float32.
+INLINE float *parts_in_float32(const uint16_t *parts, int64_t blocks) { return (float *)(parts + blocks * PARTS * TERMS); }
 
 // Rows (n, K) -> for each tile of rows and each TERMS of K: PARTS times (height, TERMS), zeros where nothing stands.
 // A row with numbers so large that products of single parts may be infinite, of either sign and so NaN together, counts
@@ -98,6 +110,10 @@ SEPARATE int64_t split_rows(row_tiles t, const float *a, int64_t stride, int64_t
                 y -= (__m512)_mm512_slli_epi32(high, 16);
             }
         }
+    }
+    for (int64_t k = 0; is_one(t) && k < blocks * PARTS * TERMS; k += 16) {
+        __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(parts + k)));
+        _mm512_storeu_si512(parts_in_float32(parts, blocks) + k, _mm512_slli_epi32(wide, 16));
     }
     return found;
 }
@@ -168,6 +184,17 @@ INLINE void one_tile(const uint16_t *x, int64_t size, const uint16_t *w, const f
     ALL_PRODUCTS
 }
 
+// out (HALF) = or += sums
+INLINE void put_sums(const float *sums, float *out, int add)
+{
+    for (int q = 0; q < HALF; q += WIDTH) {
+        vec sum = load(sums + q);
+        if (add)
+            sum += load(out + q);
+        store(out + q, sum);
+    }
+}
+
 // Weights on their way through a ring of slots: the first block of a half panel stands in slot `first`, and `ready` blocks
 // of it are split already. Begins as zeros.
 typedef struct {
@@ -226,18 +253,15 @@ SEPARATE void half_panel(row_tiles t, const uint16_t *parts, const float *w, int
             MEMORY;
             const int64_t row = tile * t.height, rows = least(t.n - row, 2 * t.height);
             for (int64_t r = 0; r < rows; r++)
-                for (int q = 0; q < HALF; q += WIDTH) {
-                    vec sum = load(sums + (r < t.height ? r : r - t.height + 16) * HALF + q);
-                    float *to = out + (row + r) * out_stride + q;
-                    if (add || start)
-                        sum += load(to);
-                    store(to, sum);
-                }
+                put_sums(sums + (r < t.height ? r : r - t.height + 16) * HALF, out + (row + r) * out_stride, add || start);
         }
     weights->first = (weights->first + blocks) % SLOTS;
     weights->ready = done - blocks;
 }
 
+"""
+    + ONE_ROW_SOURCE
+    + r"""
 // What `split_rows` left out, by plain products: out += strange rows of a times w (K, HALF).
 SEPARATE void add_strange_rows(row_tiles t, const uint8_t *strange, const float *a, int64_t stride, int64_t K,
                                const float *w, float *out, int64_t out_stride)
@@ -259,7 +283,11 @@ INLINE void half_panels(row_tiles t, const float *a, int64_t stride, int64_t K, 
 {
     const int64_t blocks = (K + TERMS - 1) / TERMS, size = blocks * TERMS * HALF;
     for (int64_t p = 0; p < halves; p++, w += size, out += HALF) {
-        half_panel(t, parts, w, blocks, p + 1 < halves ? w + size : after, weights, out, out_stride, add);
+        const float *next = p + 1 < halves ? w + size : after;
+        if (is_one(t))
+            half_panel_of_one(parts_in_float32(parts, blocks), w, blocks, next, out, add);
+        else
+            half_panel(t, parts, w, blocks, next, weights, out, out_stride, add);
         if (found)
             add_strange_rows(t, strange, a, stride, K, w, out, out_stride);
     }
@@ -360,5 +388,7 @@ void hf_elmo_linear_amx(
 }
 #else
 const int64_t hf_elmo_amx_terms = 0, hf_elmo_amx_depth = 0, hf_elmo_amx_block_rows = 0;
+int64_t hf_elmo_amx_one_row = 0;
 #endif
 """
+)

@@ -91,6 +91,23 @@ INLINE vec tanh_times_sigmoid(vec x, vec gate)
     return t / (sigmoid_divisor(gate) * (t + 2.0f));
 }
 
+// Weights that are read once are asked for so many bytes ahead, into the very nearest cache.
+#define NEAR 4096
+
+// Asks for the `lines` first lines of what stands at `next`; or, if they are ALL_NEAR, for the LINES lines NEAR bytes behind
+// `w`, of which `left` bytes are left before `next` comes.
+#define ALL_NEAR (-1)
+INLINE void ask_for(int lines, const void *w, int64_t left, const char *next)
+{
+    if (lines == ALL_NEAR) {
+        const char *ahead = left > NEAR ? (const char *)w + NEAR : next + (NEAR - left);
+        for (int line = 0; line < LINES; line++)
+            __builtin_prefetch(ahead + 64 * line, 0, 3);
+    } else
+        for (int line = 0; line < lines; line++)
+            __builtin_prefetch(next + 64 * line, 0, 2);
+}
+
 // out (rows, PANEL) = or += a (rows, depth) times w (depth, PANEL); asks for `lines` lines of each row of `next`.
 INLINE void tile(const int rows, const float *a, int64_t stride, const float *w, int64_t depth, float *out,
                  int64_t out_stride, int add, const char *next, int lines)
@@ -101,9 +118,8 @@ INLINE void tile(const int rows, const float *a, int64_t stride, const float *w,
 #pragma GCC unroll 4
         for (int q = 0; q < 4; q++)
             sums[r][q] = (vec){};
-    for (int64_t k = 0; k < depth; k++, w += PANEL, next += PANEL * sizeof(float)) {
-        for (int line = 0; line < lines; line++)
-            __builtin_prefetch(next + 64 * line, 0, 2);
+    for (int64_t k = 0; k < depth; k++, w += PANEL) {
+        ask_for(lines, w, (depth - k) * LINES * 64, next + (lines == ALL_NEAR ? 0 : k * LINES * 64));
         vec w0 = load(w), w1 = load(w + WIDTH), w2 = load(w + 2 * WIDTH), w3 = load(w + 3 * WIDTH);
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
@@ -151,7 +167,7 @@ INLINE void tile(const int rows, const float *a, int64_t stride, const float *w,
             const int rows = (n - done) / (groups - g); \
             const char *ahead = (const char *)next + g * share * 64; \
             CALL_TILE(tile, rows, a + done * stride, stride, w, depth, out + done * out_stride, out_stride, add, \
-                      ahead, g * share < LINES ? share : 0) \
+                      ahead, groups == 1 ? ALL_NEAR : g * share < LINES ? share : 0) \
             done += rows; \
         } \
     }

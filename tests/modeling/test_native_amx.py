@@ -83,6 +83,38 @@ def test_products_are_as_exact_as_float32(tiles, monkeypatch, rows, shape, threa
     assert np.abs(got - exact).max() <= 2e-6 * np.sqrt(shape[1])
 
 
+@pytest.fixture
+def one_row(tiles):
+    """The switch in the kernel: whether vectors multiply a single row."""
+    assert tiles.amx_one_row.value, "vectors gave other bits than tiles when the kernel was loaded"
+    yield tiles.amx_one_row
+    tiles.amx_one_row.value = True
+
+
+# Powers of 2: of usual numbers; whose products, and whose third parts, are below the least normal number; of both kinds.
+@pytest.mark.parametrize("powers", [(-3, 3), (-70, -60), (-126, -100), (-149, 60)])
+@pytest.mark.parametrize("shape", [(1, 1), (70, 31), (64, 300), (33, 1200)])
+def test_a_single_row_has_the_same_bits_by_vectors_as_by_tiles(one_row, powers, shape):
+    generator = np.random.default_rng(shape[1])
+
+    def numbers(*size):
+        mantissas = generator.uniform(-2, 2, size).astype(np.float32)
+        return torch.from_numpy(np.ldexp(mantissas, generator.integers(*powers, size)).astype(np.float32))
+
+    rows, weight, bias = numbers(5, shape[1]), numbers(*shape), torch.zeros(shape[0])
+    together = by_tiles(rows, weight, bias)
+    for by_vectors in (False, True):
+        one_row.value = by_vectors
+        alone = torch.cat([by_tiles(row.unsqueeze(0), weight, bias) for row in rows])
+        assert alone.numpy().tobytes() == together.numpy().tobytes()
+
+
+def test_numbers_below_the_least_normal_one_are_zero_in_a_product_of_a_single_row_and_nowhere_else(one_row):
+    rows, weight, bias = torch.full((1, 64), 1e-30), torch.full((64, 64), 1e-15), torch.zeros(64)
+    assert (by_tiles(rows, weight, bias) == 0).all()
+    assert (torch.full((64,), 1e-30) * 1e-10 > 0).all()
+
+
 def test_long_sums_are_not_less_exact_than_by_vectors(tiles, monkeypatch):
     generator = np.random.default_rng(0)
     x, weight = (generator.normal(size=(64, 4096)).astype(np.float32) for _ in range(2))
