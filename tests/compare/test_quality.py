@@ -172,7 +172,7 @@ def test_questions_are_answered(tmp_path, vectors_file, small_heads, monkeypatch
         folder = tmp_path / "squadshifts_newwiki"
         folder.mkdir(exist_ok=True)
         (folder / f"{split}.json").write_text(json.dumps(articles[split]))
-    monkeypatch.setattr(quality, "QA_UPDATES", {"frozen": (150, 150), "fine-tuned": (5, 5)})
+    monkeypatch.setattr(quality, "QA_UPDATES", {"frozen": (70, 70), "fine-tuned": (5, 5)})
     context = Context(settings_of(tmp_path, tmp_path, [f"static:{vectors_file}"]))
     result = quality.run(cell_of("squadshifts_newwiki", "plain"), context)
     assert result["metric"] == "f1" and result["learned"] == 150

@@ -27,12 +27,19 @@ def run(model, **inputs):
 # --- same sentence, same vector -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 7, 16, 64])
-@pytest.mark.parametrize("side", ["right", "left"])
-def test_company_order_and_padding_do_not_change_a_sentence(model, batch_size, side):
+@pytest.fixture(scope="module")
+def one_by_one(model):
+    """Lengths of 64 sentences, the batch of them, and the output of each alone."""
     lengths = [1 + number % 23 for number in range(64)]
     everything = random_batch(lengths)
     alone = [run(model, char_ids=everything["char_ids"][row : row + 1, :length]) for row, length in enumerate(lengths)]
+    return lengths, everything, alone
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 16, 64])
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_company_order_and_padding_do_not_change_a_sentence(model, one_by_one, batch_size, side):
+    lengths, everything, alone = one_by_one
     order = list(range(64))
     random.Random(batch_size).shuffle(order)
     for start in range(0, 64, batch_size):
