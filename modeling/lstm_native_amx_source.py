@@ -7,7 +7,7 @@ Six products of tiles take less time than one of vectors. (The idea: Henry, Tang
 
 Rows are split once for many products; weights stay in float32, as reading them is what takes the time, and are split
 while the tiles multiply. A single row would leave the tiles empty: vectors multiply it, rounding as the tiles do, so that
-the bits are the same. Shapes as in `lstm_native_source`.
+the bits are the same (of NaN, which stays NaN, only that). Shapes as in `lstm_native_source`.
 """
 
 from .lstm_native_one_row_source import ONE_ROW_SOURCE
@@ -42,18 +42,18 @@ int64_t hf_elmo_amx_one_row = 0;
 // Linux gives a process the tiles when it asks for them. 0 if it may use them.
 int hf_elmo_amx_permission(void) { return (int)syscall(SYS_arch_prctl, 0x1023, 18); }
 
-// n rows in tiles of equal height.
+// n rows in tiles of equal height; or `one` for vectors.
 typedef struct {
     int64_t n, tiles, height;
+    int one;
 } row_tiles;
 
 INLINE row_tiles tiles_of(int64_t n)
 {
     int64_t tiles = (n + 15) / 16;
-    return (row_tiles){n, tiles, (n + tiles - 1) / tiles};
+    // Read once: another copy of this module may be checking the library that all of them share.
+    return (row_tiles){n, tiles, (n + tiles - 1) / tiles, n == 1 && hf_elmo_amx_one_row};
 }
-
-INLINE int is_one(row_tiles t) { return t.n == 1 && hf_elmo_amx_one_row; }
 
 // Registers 0 to 3 are sums, 4 and 5 rows, 6 and 7 weights.
 SEPARATE void set_tiles(int64_t height)
@@ -111,7 +111,7 @@ SEPARATE int64_t split_rows(row_tiles t, const float *a, int64_t stride, int64_t
             }
         }
     }
-    for (int64_t k = 0; is_one(t) && k < blocks * PARTS * TERMS; k += 16) {
+    for (int64_t k = 0; t.one && k < blocks * PARTS * TERMS; k += 16) {
         __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(parts + k)));
         _mm512_storeu_si512(parts_in_float32(parts, blocks) + k, _mm512_slli_epi32(wide, 16));
     }
@@ -284,7 +284,7 @@ INLINE void half_panels(row_tiles t, const float *a, int64_t stride, int64_t K, 
     const int64_t blocks = (K + TERMS - 1) / TERMS, size = blocks * TERMS * HALF;
     for (int64_t p = 0; p < halves; p++, w += size, out += HALF) {
         const float *next = p + 1 < halves ? w + size : after;
-        if (is_one(t))
+        if (t.one)
             half_panel_of_one(parts_in_float32(parts, blocks), w, blocks, next, out, add);
         else
             half_panel(t, parts, w, blocks, next, weights, out, out_stride, add);

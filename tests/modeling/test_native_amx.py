@@ -1,6 +1,8 @@
 # Copyright 2026 The hf_elmo authors. Licensed under the Apache License, Version 2.0.
 """Float32 products by the tiles of AMX: against float64, in any company, numbers that do not split, and who gets them."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -107,6 +109,26 @@ def test_a_single_row_has_the_same_bits_by_vectors_as_by_tiles(one_row, powers, 
         one_row.value = by_vectors
         alone = torch.cat([by_tiles(row.unsqueeze(0), weight, bias) for row in rows])
         assert alone.numpy().tobytes() == together.numpy().tobytes()
+
+
+def test_a_product_is_right_while_another_copy_of_the_module_checks_the_library(one_row):
+    row, weight, bias = torch.randn(1, 512), torch.randn(2048, 512), torch.zeros(2048)
+    expected, copies = by_tiles(row, weight, bias), WeightCopies()
+    done = threading.Event()
+
+    def switch():
+        while not done.is_set():
+            one_row.value = not one_row.value
+
+    thread = threading.Thread(target=switch)
+    thread.start()
+    try:
+        with torch.no_grad():
+            found = [linear.linear(row, weight, bias, copies, native=True) for _ in range(300)]
+    finally:
+        done.set()
+        thread.join()
+    assert all(torch.equal(one, expected) for one in found)
 
 
 def test_numbers_below_the_least_normal_one_are_zero_in_a_product_of_a_single_row_and_nowhere_else(one_row):
