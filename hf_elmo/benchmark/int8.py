@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     result.data = {"model": pair[FLOAT].facts()}
     announce(args, pair[FLOAT].name, sets, result)
     try:
-        with torch_threads(args.threads), work_folder(result.path, args.resume) as folder:
+        with torch_threads(args.threads), work_folder(result) as folder:
             if WEIGHTS not in result.metrics:
                 measure_weights(pair, result)
             for name, examples in sets.items():
@@ -115,14 +115,14 @@ def announce(args: argparse.Namespace, model: str, sets: Mapping[str, Examples],
 
 
 @contextmanager
-def work_folder(path: Path | None, resume: bool) -> Iterator[Path]:
-    """Where vectors and the counts of finished seeds lie; an interruption leaves it beside the result file `path`."""
-    if path is None:
+def work_folder(result: ResultFile) -> Iterator[Path]:
+    """Where vectors and the counts of finished seeds lie; an interruption leaves it beside the result file."""
+    if result.path is None:
         with tempfile.TemporaryDirectory(prefix="hf-elmo-int8-") as name:
             yield Path(name)
         return
-    folder = path.with_name(path.name + ".work")
-    if folder.exists() and not resume:  # of a run whose result file was removed
+    folder = result.path.with_name(result.path.name + ".work")
+    if folder.exists() and not result.resumed:  # of a run whose result file was removed: nobody knows its settings
         shutil.rmtree(folder)
     folder.mkdir(exist_ok=True)
     yield folder

@@ -45,6 +45,7 @@ class ResultFile:
         }
         self.facts = {"code": code_version(), "packages": packages(), "machine": machine(threads)}
         self.earlier_seconds = 0.0
+        self.resumed = False
         resume = getattr(args, "resume", False)
         if self.path is None:
             if resume:
@@ -69,6 +70,7 @@ class ResultFile:
             "benchmark": self.run["benchmark"],
             "settings": self.run["settings"],
             "code.commit": self.facts["code"]["commit"],
+            "code.dirty": self.facts["code"].get("dirty"),
             "packages": self.facts["packages"],
             "machine": self.facts["machine"],
         }
@@ -76,6 +78,7 @@ class ResultFile:
             "benchmark": earlier["run"]["benchmark"],
             "settings": earlier["run"]["settings"],
             "code.commit": earlier["code"]["commit"],
+            "code.dirty": earlier["code"].get("dirty"),
             "packages": earlier["packages"],
             "machine": earlier["machine"],
         }
@@ -84,6 +87,7 @@ class ResultFile:
             raise ValueError(
                 f"{path} cannot be resumed: its {', '.join(different)} differ from this run's; give another --output"
             )
+        self.resumed = True
         self.metrics = earlier["metrics"]
         self.run["start"] = earlier["run"]["start"]
         self.earlier_seconds = earlier["run"]["duration_seconds"]

@@ -139,6 +139,23 @@ def test_an_interrupted_run_goes_on_with_the_next_seed(planted, small_heads, tas
     assert {each.name for each in tmp_path.iterdir()} == {"whole.json", "result.json"}
 
 
+def test_seeds_of_a_removed_result_are_not_taken_up(planted, small_heads, task_data, tmp_path, monkeypatch):
+    words = ["--tasks", "mr", "--seeds", "1", "2", "--output", str(tmp_path / "result.json"), "--updates"]
+    score, seen = quantization.score_seed, []
+
+    def interrupted(examples, exact, close, budget, folds, seed, tick):
+        seen.append((seed, budget.updates))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return score(examples, exact, close, budget, folds, seed, tick)
+
+    monkeypatch.setattr(quantization, "score_seed", interrupted)
+    assert command(task_data, *words, "3") == 130
+    (tmp_path / "result.json").unlink()
+    assert command(task_data, *words, "4", "--resume") == 0
+    assert seen == [(1, 3), (2, 3), (1, 4), (2, 4)]
+
+
 def test_a_resumed_run_may_add_a_task_but_not_take_another_model(
     planted, small_heads, task_data, tmp_path, capsys, monkeypatch
 ):
