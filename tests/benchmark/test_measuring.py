@@ -125,13 +125,15 @@ def test_an_unfinished_run_is_taken_up_and_not_overwritten(tmp_path):
     assert ResultFile(options_of(path, runs=2)).metrics == {}  # a finished one may be measured anew
 
 
-@pytest.mark.parametrize("part, value", [("settings", None), ("commit", "0" * 40), ("machine", {"cpu": "another"})])
+@pytest.mark.parametrize(
+    "part, value", [("settings", None), ("commit", "0" * 40), ("dirty", "perhaps"), ("machine", {"cpu": "another"})]
+)
 def test_a_run_of_something_else_is_not_resumed(part, value, tmp_path):
     path = tmp_path / "result.json"
     ResultFile(options_of(path, runs=2)).add("one", {"value": 1})
     content = json.loads(path.read_text())
-    if part == "commit":
-        content["code"]["commit"] = value
+    if part in ("commit", "dirty"):
+        content["code"][part] = value
     elif part == "machine":
         content["machine"] = value
     path.write_text(json.dumps(content))
