@@ -91,6 +91,10 @@ class ElmoPreTrainedModel(HubUpload, PreTrainedModel):
     # Of a pretrained language model, encoder and heads need all but the softmax, and not to hear of it.
     _keys_to_ignore_on_load_unexpected = [r"^lm_head\."]
 
+    def __init__(self, config: ElmoConfig, *inputs, **kwargs):
+        config.validate()  # `from_pretrained` sets the options of its call after the configuration was checked
+        super().__init__(config, *inputs, **kwargs)
+
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
     ) -> nn.Embedding:

@@ -255,3 +255,11 @@ def test_old_transformers_gets_one_clear_line(monkeypatch):
         exec(
             compile(Path(configuration_elmo.__file__).read_text(encoding="utf-8"), "configuration_elmo.py", "exec"), {}
         )
+
+
+@pytest.mark.parametrize("wrong", [{"lstm_backend": "nativ"}, {"proj_clip": -1.0}])
+def test_a_wrong_option_of_from_pretrained_is_refused_when_loading(wrong, tmp_path):
+    tiny_model().save_pretrained(tmp_path)
+    ((name, value),) = wrong.items()
+    with pytest.raises(StrictDataclassError, match=f"{name} must be .*{value}"):
+        ElmoModel.from_pretrained(tmp_path, **wrong)
