@@ -27,13 +27,8 @@ from hf_elmo.training import command as training_command
 EXAMPLES = Path(__file__).resolve().parent / "examples"
 
 
-TRAIN_PACKAGES = (
-    "accelerate",
-    "datasets",
-    "evaluate",
-    "seqeval",
-    "sklearn",
-)  # as they are imported; the extra `train`
+# Extra -> what it brings, as it is imported.
+EXTRAS = {"train": ("accelerate", "datasets", "evaluate", "seqeval", "sklearn"), "compare": ("scipy",)}
 
 
 class WrongUse(Exception):
@@ -133,10 +128,10 @@ def _fail(line: str, code: int) -> int:
 def _one_line(error: BaseException) -> str:
     """The message of an error as one line; errors that are not meant for people get their type and advice."""
     text = " ".join(str(error).split())
-    if isinstance(error, ImportError) and (missing := [name for name in TRAIN_PACKAGES if name in text]):
-        return (
-            f"{missing[0]} is not installed, or too old: pip install 'hf-elmo[train]' brings what this command needs"
-        )
+    for extra, packages in EXTRAS.items():
+        for package in packages:
+            if isinstance(error, ImportError) and package in text:
+                return f"{package} is not installed, or too old: pip install 'hf-elmo[{extra}]' brings what this command needs"
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: no such file or folder"
     if isinstance(error, ValueError | OSError) and text:

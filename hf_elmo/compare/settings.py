@@ -101,8 +101,8 @@ def find_data(asked: str | os.PathLike | None) -> Path | None:
         return None
     where = "--data" if asked is not None else f"${DATA_VARIABLE}"
     raise ValueError(
-        f"{where} {folder} is no folder with data sets such as {', '.join(KNOWN_DATA[:3])}; name the right one, or leave "
-        "it out to run what needs no data"
+        f"{where} {folder} is no folder with data sets such as {', '.join(KNOWN_DATA[:3])}; name the right "
+        "one; hf-elmo compare --list-data tells where each is to be had, and without any it runs what needs none"
     )
 
 

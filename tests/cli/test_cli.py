@@ -343,8 +343,11 @@ def test_embed_sentences_is_exported():
     assert hf_elmo.embed_sentences is importlib.import_module("hf_elmo.embed").embed_sentences
 
 
-@pytest.mark.parametrize(("command", "package"), [("pretrain", "accelerate"), ("finetune", "accelerate")])
-def test_a_missing_package_of_an_extra_is_named_with_the_extra(command, package, monkeypatch, capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("command", "package", "extra"),
+    [("pretrain", "accelerate", "train"), ("finetune", "accelerate", "train"), ("compare", "scipy", "compare")],
+)
+def test_a_missing_package_of_an_extra_is_named_with_the_extra(command, package, extra, monkeypatch, capsys):
     """The imports fail as they do where only the package's own needs are installed."""
     from hf_elmo import cli
 
@@ -354,5 +357,5 @@ def test_a_missing_package_of_an_extra_is_named_with_the_extra(command, package,
     monkeypatch.setitem(cli.COMMANDS, command, cli.COMMANDS[command]._replace(run=fail))
     assert cli.main([command]) == 1
     assert capsys.readouterr().err == (
-        f"hf-elmo: {package} is not installed, or too old: pip install 'hf-elmo[train]' brings what this command needs\n"
+        f"hf-elmo: {package} is not installed, or too old: pip install 'hf-elmo[{extra}]' brings what this command needs\n"
     )
