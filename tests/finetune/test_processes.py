@@ -16,10 +16,10 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 @pytest.mark.parametrize(
     ("task", "options"),
     [
-        ("tagging", []),
+        pytest.param("tagging", [], marks=pytest.mark.extended),
         ("tagging", ["--use_crf", "--task_head", "recurrent", "--gradual_unfreezing"]),
         ("classification", []),
-        ("qa", []),
+        pytest.param("qa", [], marks=pytest.mark.extended),
         ("multiple-choice", ["--freeze_encoder", "--cache_features", "--learning_rate", "0.5"]),
     ],
 )
