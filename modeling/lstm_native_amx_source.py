@@ -73,6 +73,8 @@ SEPARATE void set_tiles(int64_t height)
     _tile_loadconfig(&config);
 }
 
+INLINE __m512 in_float32(__m256i numbers) { return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(numbers), 16); }
+
 // Behind the parts of a single row: the same numbers in float32.
 INLINE float *parts_in_float32(const uint16_t *parts, int64_t blocks) { return (float *)(parts + blocks * PARTS * TERMS); }
 
@@ -104,17 +106,14 @@ SEPARATE int64_t split_rows(row_tiles t, const float *a, int64_t stride, int64_t
             for (int p = 0; p < PARTS; p++) {
                 __m512i both = (__m512i)_mm512_cvtne2ps_pbh(y, x);
                 _mm512_storeu_si512(to + p * size, both);
-                __m512i low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(both));
-                __m512i high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(both, 1));
-                x -= (__m512)_mm512_slli_epi32(low, 16);
-                y -= (__m512)_mm512_slli_epi32(high, 16);
+                x -= in_float32(_mm512_castsi512_si256(both));
+                y -= in_float32(_mm512_extracti64x4_epi64(both, 1));
             }
         }
     }
-    for (int64_t k = 0; t.one && k < blocks * PARTS * TERMS; k += 16) {
-        __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(parts + k)));
-        _mm512_storeu_si512(parts_in_float32(parts, blocks) + k, _mm512_slli_epi32(wide, 16));
-    }
+    float *copy = parts_in_float32(parts, blocks);
+    for (int64_t k = 0; t.one && k < blocks * PARTS * TERMS; k += 16)
+        _mm512_storeu_ps(copy + k, in_float32(_mm256_loadu_si256((const __m256i *)(parts + k))));
     return found;
 }
 

@@ -36,7 +36,7 @@ INLINE void tile_int8(const int rows, const uint8_t *a, int64_t stride, const in
         for (int q = 0; q < 4; q++)
             sums[r][q] = (ints){};
     for (int64_t k = 0; k < depth; k += 4, w += 4 * PANEL) {
-        ask_for(lines, w, (depth - k) * PANEL, next + (lines == ALL_NEAR ? 0 : k * PANEL));
+        ask_for(lines, k / 4, depth / 4, w, next);
         const int32_t *four = (const int32_t *)w;
         ints w0 = load_ints(four), w1 = load_ints(four + WIDTH);
         ints w2 = load_ints(four + 2 * WIDTH), w3 = load_ints(four + 3 * WIDTH);

@@ -94,18 +94,19 @@ INLINE vec tanh_times_sigmoid(vec x, vec gate)
 // Weights that are read once are asked for so many bytes ahead, into the very nearest cache.
 #define NEAR 4096
 
-// Asks for the `lines` first lines of what stands at `next`; or, if they are ALL_NEAR, for the LINES lines NEAR bytes behind
-// `w`, of which `left` bytes are left before `next` comes.
+// Row `k` of weights of `depth` rows of LINES lines, at `w`, is being read: asks for the `lines` first lines of row `k` of
+// `next`; or, if they are ALL_NEAR, for the row that comes NEAR bytes later, of `next` if these weights end before.
 #define ALL_NEAR (-1)
-INLINE void ask_for(int lines, const void *w, int64_t left, const char *next)
+INLINE void ask_for(int lines, int64_t k, int64_t depth, const void *w, const char *next)
 {
+    const int64_t left = (depth - k) * LINES * 64;
     if (lines == ALL_NEAR) {
         const char *ahead = left > NEAR ? (const char *)w + NEAR : next + (NEAR - left);
         for (int line = 0; line < LINES; line++)
             __builtin_prefetch(ahead + 64 * line, 0, 3);
     } else
         for (int line = 0; line < lines; line++)
-            __builtin_prefetch(next + 64 * line, 0, 2);
+            __builtin_prefetch(next + (k * LINES + line) * 64, 0, 2);
 }
 
 // out (rows, PANEL) = or += a (rows, depth) times w (depth, PANEL); asks for `lines` lines of each row of `next`.
@@ -119,7 +120,7 @@ INLINE void tile(const int rows, const float *a, int64_t stride, const float *w,
         for (int q = 0; q < 4; q++)
             sums[r][q] = (vec){};
     for (int64_t k = 0; k < depth; k++, w += PANEL) {
-        ask_for(lines, w, (depth - k) * LINES * 64, next + (lines == ALL_NEAR ? 0 : k * LINES * 64));
+        ask_for(lines, k, depth, w, next);
         vec w0 = load(w), w1 = load(w + WIDTH), w2 = load(w + 2 * WIDTH), w3 = load(w + 3 * WIDTH);
 #pragma GCC unroll 6
         for (int r = 0; r < rows; r++) {
