@@ -81,3 +81,9 @@ def _run_direction(
     return read_in_packed_order(
         inputs, packed, state, bool(backward), lambda words, h, c: direction(words, state=(h, c), packed=packed)
     )
+
+
+def stack_states(states: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """h (B, 2D) and c (B, 2M) of every layer -> h (L, B, 2D) and c (L, B, 2M)."""
+    device = states[-1][0].device  # they differ under device_map
+    return torch.stack([h.to(device) for h, _ in states]), torch.stack([c.to(device) for _, c in states])

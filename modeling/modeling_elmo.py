@@ -23,7 +23,7 @@ from .char_cnn import CharCnn, CharHighway
 from .configuration_elmo import ElmoConfig
 from .hub_upload import HubUpload
 from .linear import Int8Linear
-from .long_text import run_in_segments
+from .long_text import run_in_segments, stack_states
 from .lstm_projection import LstmProjection
 from .model_inputs import check_inputs
 from .scalar_mix import ScalarMix
@@ -338,7 +338,7 @@ class ElmoModel(ElmoPreTrainedModel):
                 all_states.append((h, c))
 
         all_layers = [layer.to(hidden_states.device) for layer in all_layers]  # they differ under device_map
-        return self.mix_layers(all_layers, mask, _stack_states(all_states) if output_state else None)
+        return self.mix_layers(all_layers, mask, stack_states(all_states) if output_state else None)
 
     def mix_layers(
         self, layers: Sequence[Tensor], mask: Tensor, state: tuple[Tensor, Tensor] | None = None
@@ -405,7 +405,7 @@ class ElmoModel(ElmoPreTrainedModel):
             last_hidden_state=last,
             mixed_state=mixed[0],
             mixed_states=mixed if len(mixed) > 1 else None,
-            state=_stack_states(states),
+            state=stack_states(states),
         )
 
     def _words_of(self, columns: slice, input_ids, char_ids, inputs_embeds, mask: Tensor) -> Tensor:
@@ -443,12 +443,6 @@ class ElmoModel(ElmoPreTrainedModel):
             )
             self.clear_word_cache()
         return self._word_cache
-
-
-def _stack_states(states: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """h (B, 2D) and c (B, 2M) of every layer -> h (L, B, 2D) and c (L, B, 2M)."""
-    device = states[-1][0].device  # they differ under device_map
-    return torch.stack([h.to(device) for h, _ in states]), torch.stack([c.to(device) for _, c in states])
 
 
 __all__ = ["ElmoModel", "ElmoModelOutput", "ElmoPreTrainedModel"]
