@@ -21,14 +21,18 @@ from hf_elmo.corpus import command as corpus_command
 from hf_elmo.demo import command as demo_command
 from hf_elmo.evaluation import command as evaluation_command
 from hf_elmo.finetune import options as finetune_options
+from hf_elmo.messages import say
 from hf_elmo.publish import command as publish_command
 from hf_elmo.training import command as training_command
 
 EXAMPLES = Path(__file__).resolve().parent / "examples"
 
 
-# Extra -> what it brings, as it is imported.
-EXTRAS = {"train": ("accelerate", "datasets", "evaluate", "seqeval", "sklearn"), "compare": ("scipy",)}
+# Package, as it is imported -> the extra that brings it.
+EXTRAS = {
+    **dict.fromkeys(("accelerate", "datasets", "evaluate", "seqeval", "sklearn"), "train"),
+    "scipy": "compare",
+}
 
 
 class WrongUse(Exception):
@@ -128,10 +132,11 @@ def _fail(line: str, code: int) -> int:
 def _one_line(error: BaseException) -> str:
     """The message of an error as one line; errors that are not meant for people get their type and advice."""
     text = " ".join(str(error).split())
-    for extra, packages in EXTRAS.items():
-        for package in packages:
-            if isinstance(error, ImportError) and package in text:
-                return f"{package} is not installed, or too old: pip install 'hf-elmo[{extra}]' brings what this command needs"
+    if isinstance(error, ImportError) and (missing := [name for name in EXTRAS if name in text]):
+        return (
+            f"{missing[0]} is not installed, or too old: pip install 'hf-elmo[{EXTRAS[missing[0]]}]' brings what this "
+            "command needs"
+        )
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: no such file or folder"
     if isinstance(error, ValueError | OSError) and text:
@@ -144,10 +149,6 @@ def _quieten_transformers() -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 # --- convert ---------------------------------------------------------------------------------------------------------
@@ -211,13 +212,13 @@ def _run_convert(options: argparse.Namespace) -> int:
         from hf_elmo.conversion.to_allennlp import convert_to_allennlp
 
         assert source is not None  # `_convert_paths` saw to it
-        _say(f"will write {source} as options.json and weights.hdf5 into {out}")
-        convert_to_allennlp(source, out, overwrite=options.overwrite, progress=_say)
+        say(f"will write {source} as options.json and weights.hdf5 into {out}")
+        convert_to_allennlp(source, out, overwrite=options.overwrite, progress=say)
         print(f"{out}: ready for AllenNLP and bilm-tf")
         return 0
     files = _convert_files(source, options)
     shown = ", ".join(f"{name} {value}" for name, value in files.items() if value is not None)
-    _say(f"will convert {shown} to {out} ({options.dtype})")
+    say(f"will convert {shown} to {out} ({options.dtype})")
     from hf_elmo.auto import register_auto_classes
     from hf_elmo.conversion.to_transformers import convert
 
@@ -233,7 +234,7 @@ def _run_convert(options: argparse.Namespace) -> int:
         splitting=options.splitting,
         split_cjk=options.split_cjk,
         prefix=options.prefix,
-        progress=_say,
+        progress=say,
     )
     _print_converted(out, report, options.dtype)
     return 0
@@ -272,11 +273,11 @@ def _convert_files(source: str | None, options: argparse.Namespace) -> dict[str,
     if model is not None:
         from hf_elmo.conversion.download import cache_folder, download_model
 
-        _say(f"will download {model.name} to {cache_folder(options.download_dir) / model.name}, unless it is there")
+        say(f"will download {model.name} to {cache_folder(options.download_dir) / model.name}, unless it is there")
         files = dict(download_model(model, options.download_dir, with_softmax=options.with_softmax))
         return {**files, **{name: value for name, value in extra.items() if value is not None}}
     if source == EXAMPLE_NAME and not Path(source).exists():
-        _say("this is the example inside the package: random weights, so its vectors mean nothing")
+        say("this is the example inside the package: random weights, so its vectors mean nothing")
         return {"source": EXAMPLES, **extra}
     if not Path(source).exists():
         raise FileNotFoundError(

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from hf_elmo import __version__
+from hf_elmo import __version__, messages
 from hf_elmo.data import files
 from hf_elmo.vector_files import (
     ASSEMBLED,
@@ -169,7 +169,7 @@ def embed_corpus(settings: EmbedSettings, say: Callable[[str], None] | None = No
     Raises:
         CorpusError, EmbedError, VectorFileError: see there; OSError for files that cannot be read or written.
     """
-    say = say or _say
+    say = say or messages.say
     kind = format_of(settings.output, settings.output_format)
     if settings.use_sentence_keys and kind == "npy":
         raise CorpusError("a NumPy folder has no keys: leave out --use-sentence-keys")
@@ -408,7 +408,3 @@ def _alone(part: Path, output: Path) -> Iterator[None]:
             if held and {path.name for path in part.iterdir()} <= {LOCK_NAME}:
                 (part / LOCK_NAME).unlink(missing_ok=True)
                 part.rmdir()
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

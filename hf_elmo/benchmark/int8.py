@@ -30,6 +30,7 @@ from hf_elmo.compare.quantization import FLOAT, INT8, Examples, SeedResult
 from hf_elmo.compare.settings import DATA_VARIABLE, find_data, without_folders
 from hf_elmo.compare.task_probe import Budget, cached_features
 from hf_elmo.compare.tasks import TASKS
+from hf_elmo.messages import say
 
 QUICK = {"tasks": ["mr", "ud_ewt"], "seeds": [1, 2], "updates": 100, "folds": 2, "examples": 500}
 WEIGHTS = "weights"
@@ -212,8 +213,3 @@ def kept(path: Path) -> SeedResult:
     with np.load(path) as stored:
         values = {name: stored[name] for name in SeedResult._fields}
     return SeedResult(**{name: value if value.ndim else value.item() for name, value in values.items()})
-
-
-def say(line: str) -> None:
-    """A line about what is going on, on stderr."""
-    print(line, file=sys.stderr, flush=True)

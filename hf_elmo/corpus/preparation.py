@@ -26,7 +26,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hf_elmo import __version__
+from hf_elmo import __version__, messages
 from hf_elmo.corpus.blocks import HELD_OUT, TRAIN, Block, make_blocks
 from hf_elmo.corpus.counting import count_repeated, count_words, read_vocabulary, vocabulary_text, write_ids
 from hf_elmo.corpus.encoding import encode_shard
@@ -86,7 +86,7 @@ def prepare(
     if chosen.vocabulary is not None:
         read_vocabulary(Path(chosen.vocabulary))
     found, skipped = find_sources(sources, chosen)
-    run = _Run(chosen, found, find_excluded(chosen), part, processes, say or _say)
+    run = _Run(chosen, found, find_excluded(chosen), part, processes, say or messages.say)
     run.announce(target, skipped)
     with plain_errors(target, part), alone(part, target):
         part.mkdir(exist_ok=True)
@@ -394,7 +394,3 @@ def _move(part: Path, target: Path) -> None:
 
 def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -5,7 +5,6 @@ import argparse
 import hashlib
 import json
 import shlex
-import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -14,6 +13,7 @@ from typing import Any
 
 from hf_elmo.benchmark.measuring import code_version, machine, packages
 from hf_elmo.benchmark.results import write_atomically
+from hf_elmo.messages import say
 
 NOT_SETTINGS = {"evaluation", "command", "output", "debug"}
 POSITIONAL = ("model", "data")
@@ -88,11 +88,6 @@ def _is_result(path: Path) -> bool:
         return "evaluation" in json.loads(path.read_text(encoding="utf-8"))["run"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def say(line: str) -> None:
-    """A line about what is going on, on stderr."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def sha256_of(path: Path) -> str:

@@ -21,7 +21,7 @@ from hf_elmo.evaluation.models import (
     ngram_models,
     ngram_name,
 )
-from hf_elmo.evaluation.results import Record, say, sha256_of, table
+from hf_elmo.evaluation.results import Record, sha256_of, table
 from hf_elmo.evaluation.run_perplexity import corpus_facts
 from hf_elmo.evaluation.sentence_scores import (
     SentenceScores,
@@ -30,6 +30,7 @@ from hf_elmo.evaluation.sentence_scores import (
     ngram_scores,
     split_words,
 )
+from hf_elmo.messages import say
 
 METHODS = {
     "elmo": "exact log-probability of the sentence",

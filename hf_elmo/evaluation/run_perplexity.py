@@ -23,8 +23,9 @@ from hf_elmo.evaluation.models import (
     open_part,
 )
 from hf_elmo.evaluation.ngram import ngram_perplexity
-from hf_elmo.evaluation.results import Record, say, sha256_of, table
+from hf_elmo.evaluation.results import Record, sha256_of, table
 from hf_elmo.evaluation.sentence_scores import split_words
+from hf_elmo.messages import say
 from hf_elmo.perplexity import perplexity
 
 

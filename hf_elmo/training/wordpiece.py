@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from hf_elmo import __version__
+from hf_elmo import __version__, messages
 from hf_elmo.corpus.jobs import run_jobs
 from hf_elmo.corpus.settings import PreparationError
 from hf_elmo.corpus.shard_files import map_arrays, unpack_strings, write_arrays, write_file
@@ -96,7 +96,7 @@ def prepare_pieces(
         },
         "corpus": {split: shards.fingerprint for split, shards in parts.items()},
     }
-    say = say or _say
+    say = say or messages.say
     part = target.with_name(target.name + ".part")
     finished = _finished(target, part, run)
     if finished is not None:
@@ -332,10 +332,6 @@ def _summary(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 __all__ = ["prepare_pieces"]
